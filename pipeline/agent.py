@@ -1,0 +1,170 @@
+"""An agent: who answers the telephone, what it says first, how it listens and what it may do. One TOML file each.
+
+    name = "reception"
+    greeting = "Hello, how can I help you?"         # spoken word for word when the call begins
+    apology = "I'm sorry, something went wrong."    # spoken when a provider fails
+    instructions = "You are …"                      # what a real language model is told
+    voice = "en-us"                                 # a name of the voice provider's; may be left out
+    language = "en-US"                              # may be left out
+    phrases = ["what are your opening hours"]       # for recognisers that can be told; see providers/phrases.py
+    [turn_detection]                                # as the Realtime protocol's server_vad
+    [[tools]]                                       # functions answered from a table in this file
+    [dialogue]                                      # for the scripted model; see providers/dialogue.py
+
+All faults of a file are told together. Which providers run the agent is not its business.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.audio.apology import APOLOGY_TEXT
+from pipeline.checked_table import CheckedTable
+from pipeline.events.config import ServerVad
+from pipeline.provider import FunctionTool
+from pipeline.providers.dialogue import Dialogue, read_dialogue
+
+BUILT_IN: Final = ("reception",)
+"""Agents that come with the package, by name."""
+
+MAX_WAIT_MS: Final = 10_000
+"""Of prefix padding and silence, as in `ServerVad`."""
+
+
+class AgentFileError(Exception):
+    """An agent's file is not as it should be. `faults` holds one line each: key, expectation, what came."""
+
+    def __init__(self, path: str, faults: list[str]) -> None:
+        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
+        self.path = path
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class TableTool:
+    """A function answered from a table: for demonstrations, where no system stands behind the agent."""
+
+    function: FunctionTool
+    key: str = ""
+    """The argument whose value is looked up; empty if the answer is always the same."""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By value of `key`."""
+    otherwise: Mapping[str, Any] = field(default_factory=dict)
+    """The answer to every other value."""
+    ends_call: bool = False
+    """The call ends once the last word spoken was heard."""
+
+    def answer(self, arguments: str) -> str:
+        """The answer to the model's `arguments` (JSON), as JSON. Arguments that make no sense have no entry."""
+        try:
+            asked = json.loads(arguments)
+        except ValueError:
+            asked = None
+        wanted = asked.get(self.key) if isinstance(asked, dict) else None
+        return json.dumps(dict(self.answers.get(str(wanted), self.otherwise)))
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Everything an agent's file says."""
+
+    name: str
+    greeting: str = ""
+    """Empty: the caller speaks first."""
+    apology: str = APOLOGY_TEXT
+    instructions: str = ""
+    voice: str | None = None
+    language: str | None = None
+    phrases: tuple[str, ...] = ()
+    turn_detection: ServerVad = ServerVad()
+    tools: tuple[TableTool, ...] = ()
+    dialogue: Dialogue | None = None
+
+
+def load_agent(path: str | Path) -> Agent:
+    """The agent of a file, or a built-in one by its name. Raises `AgentFileError` with all faults of the file."""
+    if str(path) in BUILT_IN:
+        return parse_agent((files("pipeline") / "agents" / f"{path}.toml").read_text("utf-8"), f"{path}.toml")
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = f"expected a TOML file, or the name of a built-in agent ({', '.join(BUILT_IN)})"
+        raise AgentFileError(str(path), [f"cannot be read ({error}); {hint}"]) from error
+    return parse_agent(text, str(path))
+
+
+def parse_agent(text: str, path: str) -> Agent:
+    """The agent that `text` describes; `path` is for messages only. Raises `AgentFileError`."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AgentFileError(path, [f"is not TOML: {error}"]) from error
+    faults: list[str] = []
+    table = CheckedTable(values, key="", faults=faults)
+    tools = tuple(_read_tool(tool) for tool in table.tables("tools"))
+    names = [tool.function.name for tool in tools]
+    if len(set(names)) < len(names):
+        table.fault("tools", "expected a different name for each tool")
+    agent = Agent(
+        name=table.text("name"),
+        greeting=_one_line(table.text("greeting", "")),
+        apology=_one_line(table.text("apology", APOLOGY_TEXT)),
+        instructions=table.text("instructions", ""),
+        voice=table.text("voice", "") or None,
+        language=table.text("language", "") or None,
+        phrases=table.texts("phrases"),
+        turn_detection=_read_turn_detection(table.table("turn_detection")),
+        tools=tools,
+        dialogue=read_dialogue(table.table("dialogue"), frozenset(names)) if "dialogue" in table else None,
+    )
+    table.no_more()
+    if faults:
+        raise AgentFileError(path, faults)
+    return agent
+
+
+def _read_turn_detection(table: CheckedTable) -> ServerVad:
+    usual = ServerVad()
+    rule = ServerVad(
+        threshold=table.number("threshold", usual.threshold, least=0.01, most=0.99),
+        prefix_padding_ms=_read_ms(table, "prefix_padding_ms", usual.prefix_padding_ms),
+        silence_duration_ms=_read_ms(table, "silence_duration_ms", usual.silence_duration_ms),
+        create_response=table.flag("create_response", usual.create_response),
+        interrupt_response=table.flag("interrupt_response", usual.interrupt_response),
+    )
+    table.no_more()
+    return rule
+
+
+def _read_ms(table: CheckedTable, name: str, default: int) -> int:
+    return int(table.number(name, default, least=0, most=MAX_WAIT_MS))
+
+
+def _read_tool(table: CheckedTable) -> TableTool:
+    answers: dict[str, Mapping[str, Any]] = {}
+    entries = table.table("answers")
+    for value in table.mapping("answers"):
+        answers[value] = entries.mapping(value)
+    key = table.text("key", "")
+    if answers and not key:
+        table.fault("key", "expected the argument by which answers are looked up")
+    usual = FunctionTool("").parameters
+    tool = TableTool(
+        FunctionTool(table.text("name"), table.text("description", ""), table.mapping("parameters") or usual),
+        key=key,
+        answers=answers,
+        otherwise=table.mapping("otherwise"),
+        ends_call=table.flag("ends_call", False),
+    )
+    table.no_more()
+    return tool
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

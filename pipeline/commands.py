@@ -1,0 +1,79 @@
+"""Commands: what the session wishes done by the workers around it, in the imperative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.provider import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Begin to transcribe an utterance; every later sound of the input belongs to it until it ends."""
+
+    item_id: str
+    audio: bytes
+    """What has been heard of it already, in the session's input format."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndTranscription:
+    """The utterance is complete: say what was understood."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropTranscription:
+    """The utterance is void: nobody waits for its words any more."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Think and speak an answer. `script`, if set, is spoken word for word and no model is asked."""
+
+    response_id: str
+    prompt: Prompt
+    script: str | None = None
+    speaks: bool = True
+    """False for a response of text alone."""
+    is_recorded: bool = False
+    """The voice itself failed: play the shipped recording of an apology instead of asking it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop thinking and speaking this answer."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Throw away all sound not yet played, here and in the peer's buffer; answered with `Flushed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """Run a function of ours."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The conversation has ended on purpose and its last word has been heard."""
+
+    reason: str
+    farewell: str = ""
+    """Words the caller must still hear, said by other means than our voice."""
+
+
+Command: TypeAlias = (
+    Transcribe | EndTranscription | DropTranscription | Respond | Cancel | Flush | CallTool | HangUp
+)

@@ -1,0 +1,106 @@
+"""The conversation: items in order, each found by its id. Knows nothing of sound, responses or the wire."""
+
+from __future__ import annotations
+
+from pipeline.events.items import FunctionCallOutput, InputAudio, Item, Message
+
+ROOT = "root"
+"""As `previous_item_id`: before every other item (Realtime reference, `conversation.item.create`)."""
+
+
+class UnknownItem(Exception):
+    """No item with this id is in the conversation."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"Item {item_id!r} is not in the conversation.")
+        self.item_id = item_id
+
+
+class DuplicateItem(Exception):
+    """An item with this id is already in the conversation."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"Item {item_id!r} is already in the conversation.")
+        self.item_id = item_id
+
+
+class Conversation:
+    """An ordered list of items with unique ids."""
+
+    def __init__(self, conversation_id: str, items: tuple[Item, ...] = ()) -> None:
+        self.id = conversation_id
+        self._order: list[str] = []
+        self._items: dict[str, Item] = {}
+        for item in items:
+            self.add(item)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
+        """Put `item` after `previous_item_id` (None: at the end) and return the id it now stands behind.
+
+        Raises `DuplicateItem` or `UnknownItem`; the conversation is then unchanged.
+        """
+        if item.id in self._items:
+            raise DuplicateItem(item.id)
+        if previous_item_id is None:
+            place = len(self._order)
+        elif previous_item_id == ROOT:
+            place = 0
+        else:
+            self.find(previous_item_id)
+            place = self._order.index(previous_item_id) + 1
+        self._order.insert(place, item.id)
+        self._items[item.id] = item
+        return self._order[place - 1] if place else None
+
+    def holds(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    def find(self, item_id: str) -> Item:
+        """The item, or `UnknownItem`."""
+        try:
+            return self._items[item_id]
+        except KeyError:
+            raise UnknownItem(item_id) from None
+
+    def replace(self, item: Item) -> None:
+        """Put another version of an item in its place, or raise `UnknownItem`."""
+        self.find(item.id)
+        self._items[item.id] = item
+
+    def delete(self, item_id: str) -> None:
+        """Take the item out, or raise `UnknownItem`."""
+        self.find(item_id)
+        del self._items[item_id]
+        self._order.remove(item_id)
+
+    def previous(self, item_id: str) -> str | None:
+        """The id before this one; None for the first."""
+        place = self._order.index(item_id)
+        return self._order[place - 1] if place else None
+
+    @property
+    def last_id(self) -> str | None:
+        return self._order[-1] if self._order else None
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return tuple(self._items[item_id] for item_id in self._order)
+
+    def as_prompt(self) -> tuple[Item, ...]:
+        """What a model is told: items that say something. Words nobody heard and noise are not among them."""
+        return tuple(item for item in self.items if not isinstance(item, Message) or item.text)
+
+    def answers(self, call_id: str) -> bool:
+        """Whether the output of this function call is in the conversation."""
+        return any(isinstance(i, FunctionCallOutput) and i.call_id == call_id for i in self._items.values())
+
+    def hear(self, item_id: str, transcript: str) -> None:
+        """Write down what a user's audio item said."""
+        item = self._items.get(item_id)
+        if isinstance(item, Message):
+            self._items[item_id] = Message(
+                id=item.id, role=item.role, status=item.status, content=(InputAudio(transcript=transcript),)
+            )

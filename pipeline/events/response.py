@@ -1,0 +1,200 @@
+"""Events of one response: created, its items and parts as they grow, done."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from pipeline.events.items import Item
+
+ResponseStatus: TypeAlias = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
+CancelReason: TypeAlias = Literal["turn_detected", "client_cancelled"]
+
+
+class ResponseCreate(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.create"):
+    instructions: str | None = None
+    """Replaces the session's for this response."""
+    metadata: dict[str, str] | None = None
+    event_id: str | None = None
+
+
+class ResponseCancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.cancel"):
+    response_id: str | None = None
+    event_id: str | None = None
+
+
+class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
+    text: str
+
+
+class AudioPart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="audio"):
+    transcript: str
+
+
+Part: TypeAlias = TextPart | AudioPart
+
+
+class StatusDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a response did not complete."""
+
+    type: Literal["cancelled", "failed", "incomplete"]
+    reason: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class ResponseSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A response as its `created` and `done` events show it."""
+
+    id: str
+    status: ResponseStatus
+    conversation_id: str | None
+    output: tuple[Item, ...] = ()
+    status_details: StatusDetails | None = None
+    metadata: dict[str, str] | None = None
+    usage: Usage | None = None
+
+
+class ResponseCreated(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.created"):
+    event_id: str
+    response: ResponseSnapshot
+
+
+class ResponseDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.done"):
+    event_id: str
+    response: ResponseSnapshot
+
+
+class OutputItemAdded(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_item.added"
+):
+    event_id: str
+    response_id: str
+    output_index: int
+    item: Item
+
+
+class OutputItemDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_item.done"):
+    event_id: str
+    response_id: str
+    output_index: int
+    item: Item
+
+
+class ContentPartAdded(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.content_part.added"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    part: Part
+    content_index: int = 0
+
+
+class ContentPartDone(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.content_part.done"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    part: Part
+    content_index: int = 0
+
+
+class OutputTextDelta(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_text.delta"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: str
+    content_index: int = 0
+
+
+class OutputTextDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_text.done"):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    text: str
+    content_index: int = 0
+
+
+class TranscriptDelta(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio_transcript.delta"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: str
+    content_index: int = 0
+
+
+class TranscriptDone(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio_transcript.done"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    transcript: str
+    content_index: int = 0
+
+
+class OutputAudioDelta(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio.delta"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    delta: bytes
+    """In the session's output format; base64 exists only on the wire."""
+    content_index: int = 0
+
+
+class OutputAudioDone(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio.done"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int = 0
+
+
+class FunctionCallArgumentsDelta(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="response.function_call_arguments.delta",
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    delta: str
+
+
+class FunctionCallArgumentsDone(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.function_call_arguments.done"
+):
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+    name: str
+    arguments: str

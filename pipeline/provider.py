@@ -1,0 +1,139 @@
+"""The three kinds of provider a cascade is made of, each a `Protocol` of one async generator.
+
+A provider knows nothing of sessions, calls or transports: sound or text goes in, text or sound comes out.
+The engine closes every generator it opens (`aclosing`), so clean-up belongs in a `finally` inside it.
+A failure is a `ProviderError`; anything else that escapes is a bug of ours and is logged as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from pipeline.audio.formats import AudioFormat
+from pipeline.events.items import Item
+
+
+class ProviderError(Exception):
+    """A provider's fault, not the caller's and not ours.
+
+    `retryable` is decided where the failure is known: a refused key stays refused, a time-out may pass.
+    """
+
+    def __init__(self, provider: str, message: str, *, retryable: bool) -> None:
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
+        self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a transcriber understood so far of one utterance; a later one replaces an earlier one."""
+
+    text: str
+    is_final: bool
+    """Every stream ends with exactly one final transcript, empty if nothing was understood."""
+
+
+class Transcriber(Protocol):
+    """Speech to text."""
+
+    name: str
+    formats: tuple[AudioFormat, ...]
+    """What it can hear, best first; the engine transcodes if the session's format is not among them."""
+
+    def transcribe(
+        self, audio: AsyncIterator[bytes], *, format: AudioFormat, language: str | None
+    ) -> AsyncGenerator[Transcript, None]:
+        """Words of one utterance, as they are understood; `audio` ends where the caller's turn ends."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTool:
+    """A function the model may ask for."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON Schema of the arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """All a language model is told."""
+
+    instructions: str
+    items: tuple[Item, ...]
+    """The conversation, oldest first; an interrupted answer holds only what was heard."""
+    tools: tuple[FunctionTool, ...] = ()
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """The model asks for a function, with all its arguments."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensUsed:
+    input_tokens: int
+    output_tokens: int
+
+
+ModelOutput: TypeAlias = TextDelta | ToolRequest | TokensUsed
+
+
+class LanguageModel(Protocol):
+    """Text to text."""
+
+    name: str
+
+    def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
+        """The answer, piece by piece as it is thought."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """Where one word begins."""
+
+    text: str
+    start_ms: int
+    """From the first sample of the piece of `Speech` that carries it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of speech. `text` is set on the first piece of a clause, and is what the clause says."""
+
+    audio: bytes
+    text: str = ""
+    words: tuple[WordTime, ...] = ()
+    """Times of the words of `text`, where the provider knows them; without, they are taken in proportion."""
+
+
+class Voice(Protocol):
+    """Text to speech."""
+
+    name: str
+    formats: tuple[AudioFormat, ...]
+    """What it can speak, best first; a session whose format is among them needs no transcoding."""
+
+    def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+    ) -> AsyncGenerator[Speech, None]:
+        """The clauses, spoken in order in `format` (one of `formats`); ends when they end."""
+        ...

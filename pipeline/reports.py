@@ -1,0 +1,138 @@
+"""Reports: what workers outside the session did, in the past tense. The session answers each.
+
+A report that belongs to a response carries its id, and the session refuses it when that response is no longer
+active: cancelling a task is a request that arrives at its next await, so late reports are a matter of course.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.provider import WordTime
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechScored:
+    """The speech-activity model judged one window of the caller's sound."""
+
+    end: int
+    """Where the window ends, in samples of the session's input since its first."""
+    probability: float
+    """That somebody speaks in it, 0 to 1."""
+    loud_until: int
+    """Where the last sound above the line's own noise floor ends, same count; at most `end`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """Words were understood of the utterance that became, or will become, `item_id`."""
+
+    item_id: str
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionFailed:
+    item_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextMade:
+    """The model thought some more of its answer."""
+
+    response_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioMade:
+    """The voice spoke some more of the answer, in the session's output format."""
+
+    response_id: str
+    audio: bytes
+    text: str = ""
+    """What is spoken from the first sample of `audio` on, if a new clause begins there."""
+    words: tuple[WordTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequested:
+    """The model asked for a function."""
+
+    response_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Model and voice have said all of the answer."""
+
+    response_id: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A provider could not finish the answer."""
+
+    response_id: str
+    code: str
+    message: str
+    is_voiceless: bool = False
+    """It was the voice that failed: there is no use in asking it to apologise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The peer's loudspeaker has reached this point."""
+
+    position: int
+    """Samples of output played since the session began, counting only sound that was not cleared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """The peer's buffer was emptied; nothing sent before is heard from here on."""
+
+    position: int
+    """As in `Played`: where playback stood at that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A function of ours came to its end."""
+
+    call_id: str
+    output: str
+    ends_call: bool = False
+    """The function was a farewell: once the last word is heard, the session wants to hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key of the telephone."""
+
+    digit: str
+    """One of 0-9, *, #, A-D."""
+
+
+Report: TypeAlias = (
+    SpeechScored
+    | Transcribed
+    | TranscriptionFailed
+    | TextMade
+    | AudioMade
+    | ToolRequested
+    | Finished
+    | Failed
+    | Played
+    | Flushed
+    | ToolReturned
+    | DigitPressed
+)

@@ -1,0 +1,227 @@
+"""The responder: one answer of a cascade, from the prompt to the last sample. The model's leg and
+the voice's run side by side.
+
+The model's words are reported as they come and cut into clauses; each clause goes to the voice as soon as it is
+whole, so that speech begins with the first one. Sound is reported in the session's output format. Cancelling the
+task that runs it closes both providers' generators on the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from pipeline.audio.apology import apology
+from pipeline.audio.formats import AudioFormat
+from pipeline.audio.transcode import Transcoder
+from pipeline.commands import Respond
+from pipeline.provider import (
+    LanguageModel,
+    ModelOutput,
+    ProviderError,
+    TextDelta,
+    TokensUsed,
+    ToolRequest,
+    Transcriber,
+    Voice,
+)
+from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
+from pipeline.sentences import Clauses
+
+MODEL_STALL_S = 4.0
+"""No word for this long, at the start or in the middle: the caller would think the line is dead."""
+
+VOICE_STALL_S = 1.5
+"""A voice that has been given words and makes no sound for this long has failed."""
+
+CLAUSES_AHEAD = 8
+"""Clauses the model may be ahead of the voice; then it waits, so an endless answer cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """The providers of one session."""
+
+    transcriber: Transcriber
+    model: LanguageModel
+    voice: Voice
+    voice_name: str | None = None
+
+
+class _Voiceless(Exception):
+    """The voice leg failed; its `__cause__` says how."""
+
+
+class Responder:
+    """Runs answers for one session. `room` is awaited before more sound is made than can be played soon."""
+
+    def __init__(
+        self,
+        cascade: Cascade,
+        output_format: AudioFormat,
+        report: Callable[[Report], None],
+        room: Callable[[], Awaitable[None]],
+        first_clause: Callable[[], None],
+    ) -> None:
+        self._cascade = cascade
+        self._format = output_format
+        self._report = report
+        self._room = room
+        self._first_clause = first_clause
+
+    async def respond(self, command: Respond) -> None:
+        """Make the answer; every way it can end but cancellation ends in `Finished` or `Failed`."""
+        try:
+            if command.is_recorded:
+                self._play_recording(command)
+                used = TokensUsed(0, 0)
+            else:
+                used = await self._make(command)
+        except ProviderError as error:
+            self._report(Failed(command.response_id, "model_failed", str(error)))
+        except _Voiceless as error:
+            self._report(Failed(command.response_id, "voice_failed", str(error.__cause__), is_voiceless=True))
+        else:
+            self._report(Finished(command.response_id, used.input_tokens, used.output_tokens))
+
+    def _play_recording(self, command: Respond) -> None:
+        text = command.script or ""
+        self._report(TextMade(command.response_id, text))
+        self._report(AudioMade(command.response_id, apology(self._format), text))
+
+    async def _make(self, command: Respond) -> TokensUsed:
+        clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_AHEAD)
+        try:
+            async with asyncio.TaskGroup() as legs:
+                model = legs.create_task(self._think(command, clauses))
+                if command.speaks:
+                    legs.create_task(self._speak(command.response_id, clauses))
+                else:
+                    legs.create_task(_discard(clauses))
+        except* (ProviderError, _Voiceless) as failures:
+            # The first failure cancels the other leg; a second can only be its echo.
+            failure = failures.exceptions[0]
+        else:
+            return model.result()
+        raise failure
+
+    async def _think(self, command: Respond, clauses: asyncio.Queue[str | None]) -> TokensUsed:
+        used = TokensUsed(0, 0)
+        cutter = Clauses()
+        response_id = command.response_id
+        if command.script is not None:
+            self._report(TextMade(response_id, command.script))
+            await _put(clauses, cutter.push(command.script))
+        else:
+            model = self._cascade.model
+            async with (
+                aclosing(model.respond(command.prompt)) as said,
+                aclosing(_unstalled(said, model.name)) as outputs,
+            ):
+                async for output in outputs:
+                    match output:
+                        case TextDelta(text=text):
+                            self._report(TextMade(response_id, text))
+                            await _put(clauses, cutter.push(text))
+                        case ToolRequest(call_id=call_id, name=name, arguments=arguments):
+                            self._report(ToolRequested(response_id, call_id, name, arguments))
+                        case TokensUsed():
+                            used = output
+        await _put(clauses, cutter.flush())
+        await clauses.put(None)
+        return used
+
+    async def _speak(self, response_id: str, clauses: asyncio.Queue[str | None]) -> None:
+        voice = self._cascade.voice
+        spoken = self._format if self._format in voice.formats else voice.formats[0]
+        transcoder = Transcoder(spoken, self._format)
+        try:
+            async with asyncio.timeout(None) as deadline:
+                owed = _SoundOwed(deadline)
+                told = self._told(clauses, owed)
+                async with aclosing(voice.speak(told, format=spoken, voice=self._cascade.voice_name)) as speech:
+                    async for piece in speech:
+                        owed.sounded()
+                        self._report(AudioMade(response_id, transcoder.push(piece.audio), piece.text, piece.words))
+                        await owed.pause(self._room())
+        except TimeoutError:
+            stalled = ProviderError(voice.name, f"no sound for {VOICE_STALL_S:g} seconds", retryable=True)
+            raise _Voiceless from stalled
+        except ProviderError as error:
+            raise _Voiceless from error
+        if tail := transcoder.flush():
+            self._report(AudioMade(response_id, tail))
+
+    async def _told(self, clauses: asyncio.Queue[str | None], owed: _SoundOwed) -> AsyncGenerator[str, None]:
+        """What the voice is given to say."""
+        clause = await clauses.get()
+        if clause is not None:
+            self._first_clause()
+        while clause is not None:
+            owed.given()
+            yield clause
+            owed.idle()
+            clause = await clauses.get()
+        owed.given()
+
+
+class _SoundOwed:
+    """Whether the voice owes us sound, kept as the deadline by which some must have come."""
+
+    def __init__(self, deadline: asyncio.Timeout) -> None:
+        self._deadline = deadline
+        self._is_idle = True
+        """It asks for its next clause and has made sound since the last: silence is its right."""
+        self._is_owing = False
+
+    def given(self) -> None:
+        """It was given a clause, or told that there are no more."""
+        self._is_idle, self._is_owing = False, True
+        self._arm()
+
+    def idle(self) -> None:
+        """It asks for its next clause."""
+        self._is_idle = True
+        self._arm()
+
+    def sounded(self) -> None:
+        """It made sound."""
+        self._is_owing = False
+        self._arm()
+
+    async def pause(self, waiting: Awaitable[None]) -> None:
+        """While we make it wait, it owes nothing."""
+        self._deadline.reschedule(None)
+        await waiting
+        self._arm()
+
+    def _arm(self) -> None:
+        owes = self._is_owing or not self._is_idle
+        self._deadline.reschedule(asyncio.get_running_loop().time() + VOICE_STALL_S if owes else None)
+
+
+async def _unstalled(outputs: AsyncIterator[ModelOutput], provider: str) -> AsyncGenerator[ModelOutput, None]:
+    """The model's outputs; `ProviderError` once it has said nothing for too long."""
+    while True:
+        try:
+            async with asyncio.timeout(MODEL_STALL_S):
+                output = await anext(outputs)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            message = f"no word for {MODEL_STALL_S:g} seconds"
+            raise ProviderError(provider, message, retryable=True) from None
+        yield output
+
+
+async def _put(clauses: asyncio.Queue[str | None], cut: list[str]) -> None:
+    for clause in cut:
+        await clauses.put(clause)
+
+
+async def _discard(clauses: asyncio.Queue[str | None]) -> None:
+    """Nobody speaks this answer; its words were reported."""
+    while await clauses.get() is not None:
+        pass

@@ -1,0 +1,137 @@
+"""Listening: the caller's side of a session. Sound and scores go in; utterances come out, with who waits for whom.
+
+An utterance lives from the first detected sound until its words are known. Several may be on their way at once:
+the caller speaks again while the last sentence is still being transcribed. The session answers when nobody
+speaks, nothing is being transcribed and something is unanswered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.audio.formats import AudioFormat
+from pipeline.events.config import ServerVad
+from pipeline.input_buffer import InputBuffer
+from pipeline.reports import SpeechScored
+from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan
+
+SCORE_LAG_MS = 300
+"""How late a score may come after its sound: two windows of the model and a busy moment. Sound is kept that long
+beyond the prefix padding, so that an utterance never loses its beginning."""
+
+DIGITS_PAUSE_MS = 2_000
+"""Keys pressed within this time of one another are one entry, as in a telephone menu."""
+
+
+@dataclass(slots=True)
+class Utterance:
+    """Something the caller says, from its first sound until its words are known."""
+
+    item_id: str
+    begins: int
+    """First sample that belongs to it, padding included."""
+    has_interrupted: bool = False
+    """It stopped an answer; if it turns out to be noise, somebody must still speak."""
+    samples: int = 0
+    """Its length, once it has ended."""
+
+
+class Listening:
+    """What has been heard, who is speaking, and what is not yet understood or answered. Positions are samples."""
+
+    def __init__(self, audio_format: AudioFormat, rule: ServerVad | None, make_id: Callable[[str], str]) -> None:
+        self.buffer = InputBuffer(audio_format)
+        self.current: Utterance | None = None
+        """What is being said now."""
+        self.has_unanswered = False
+        self.voice_edge = 0
+        """Where the voice last began or ended, without padding and without the silence that proves an end."""
+        self._make_id = make_id
+        self._waiting: dict[str, Utterance] = {}
+        self._digits = ""
+        self._last_digit = 0
+        self.follow(rule)
+
+    def follow(self, rule: ServerVad | None) -> None:
+        """Detect turns by this rule from now on; None: the peer commits by itself."""
+        self.rule = rule
+        rate_hz = self.buffer.format.rate_hz
+        self._turns = ServerVadTurns(rule, rate_hz) if rule else None
+        self._padding = rule.prefix_padding_ms * rate_hz // 1000 if rule else 0
+        self._kept = self._padding + SCORE_LAG_MS * rate_hz // 1000
+        self._digits_pause = DIGITS_PAUSE_MS * rate_hz // 1000
+
+    @property
+    def is_settled(self) -> bool:
+        """Nobody speaks and all that was said is understood."""
+        return self.current is None and not self._waiting and not self._digits
+
+    def hear(self, audio: bytes) -> None:
+        """Hot path: fifty times a second for each call."""
+        buffer = self.buffer
+        buffer.append(audio)
+        if self._turns is not None and self.current is None:
+            buffer.keep_from(buffer.heard - self._kept)
+
+    def judge(self, score: SpeechScored) -> Utterance | None:
+        """The utterance that begins with this window, or the one that ended with it; None for most windows.
+
+        A new one is `current` afterwards; an ended one no longer is, and waits for its words.
+        """
+        if self._turns is None:
+            return None
+        boundary = self._turns.judge(score)
+        if boundary is None:
+            return None
+        if isinstance(boundary, SpeechBegan):
+            self.voice_edge = boundary.start
+            return self._begin(boundary.start - self._padding)
+        self.voice_edge = boundary.voice_end
+        return self.end_utterance()
+
+    def take_all(self) -> Utterance:
+        """The peer commits by hand: all that is kept is one utterance, begun and not yet ended."""
+        return self.current or self._begin(self.buffer.start)
+
+    def end_utterance(self) -> Utterance | None:
+        """What was being said is complete; it waits for its words from now on."""
+        utterance, self.current = self.current, None
+        if utterance is not None:
+            utterance.samples = self.buffer.heard - utterance.begins
+            self._waiting[utterance.item_id] = utterance
+        self._fresh()
+        return utterance
+
+    def drop(self) -> Utterance | None:
+        """The peer cleared the buffer: what was being said is void."""
+        utterance, self.current = self.current, None
+        self._fresh()
+        return utterance
+
+    def understood(self, item_id: str) -> Utterance | None:
+        """The words of a waiting utterance are known; None if nobody waits for them."""
+        return self._waiting.pop(item_id, None)
+
+    def press(self, digit: str) -> None:
+        """A key was pressed."""
+        self._digits += digit
+        self._last_digit = self.buffer.heard
+
+    def take_digits(self) -> str:
+        """The keys of a finished entry (a pause, or `#`), once; empty while there is none."""
+        if not self._digits:
+            return ""
+        if self._digits[-1] != "#" and self.buffer.heard - self._last_digit < self._digits_pause:
+            return ""
+        digits, self._digits = self._digits, ""
+        return digits
+
+    def _begin(self, start: int) -> Utterance:
+        self.current = Utterance(item_id=self._make_id("item"), begins=max(start, self.buffer.start))
+        return self.current
+
+    def _fresh(self) -> None:
+        self.buffer.clear()
+        if self._turns is not None:
+            self._turns.reset()
