@@ -1,0 +1,212 @@
+"""The gateway as an ASGI application: the routes, and what lives as long as the process.
+
+What is shared by all calls is made when the application starts (`lifespan`), in the event loop it will run on; the
+settings are read before, so that a faulty one stops the start and not the first call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from gateway import control, voice
+from gateway.auth import SignatureCheck
+from gateway.calls.call import EndReason
+from gateway.calls.store import MemoryStore
+from gateway.front_desk import MEDIA_PATH, FrontDesk
+from gateway.media_stream.pacer import Pacer
+from gateway.media_stream.socket import Exchange, MediaSocket
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from pipeline.agent import Agent, load_agent
+from pipeline.providers import registry
+from pipeline.responder import Cascade
+from pipeline.toolbox import Toolbox, table_tools
+from pipeline.turn.speech_activity import SpeechActivity
+
+LAG_EVERY_S = 0.1
+"""How often the event loop's lateness is measured."""
+
+SWEEP_EVERY_S = 5.0
+"""How often abandoned calls are looked for."""
+
+
+@dataclass(slots=True)
+class Doors:
+    """Whether calls are let in: closed for good when the gateway begins to stop."""
+
+    are_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The application, and what its server must be able to reach."""
+
+    app: Starlette
+    desk: FrontDesk
+    doors: Doors
+
+    def drain(self) -> None:
+        """Take no new calls; those there are go on."""
+        self.doors.are_open = False
+        self.desk.metrics.draining.set(1)
+
+    async def live_calls(self) -> int:
+        return await self.desk.store.live_count()
+
+
+def build_version() -> str:
+    try:
+        return version("switchboard-voice")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def id_maker() -> Callable[[str], str]:
+    """Ids in the protocol's shape, `prefix_…`, unique across processes and at most 32 characters."""
+    base, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda prefix: f"{prefix}_{base}{next(numbers):x}"
+
+
+def cascade_of(settings: Settings, agent: Agent) -> Cascade:
+    """The providers by their names in the settings. Raises `ProviderError` for one that cannot be had."""
+    return Cascade(
+        transcriber=registry.transcriber(settings.stt, agent),
+        model=registry.language_model(settings.llm, agent),
+        voice=registry.voice(settings.tts),
+        voice_name=agent.voice,
+    )
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """The gateway with these settings. Raises `AgentFileError` or `ProviderError` if they cannot be served."""
+    agent = load_agent(settings.agent)
+    cascade = cascade_of(settings, agent)
+    metrics, doors = Metrics(build_version()), Doors()
+    # The clock of the event loop and of the desk must be one, because times of both meet in a call.
+    clock = _Clock()
+    signatures, store = SignatureCheck(settings), MemoryStore()
+    desk = FrontDesk(
+        settings=settings,
+        store=store,
+        signatures=signatures,
+        metrics=metrics,
+        now=clock,
+        admits=lambda: doors.are_open,
+    )
+    media = _LateMediaSocket()
+
+    async def end_call(call_sid: str, reason: EndReason) -> None:
+        await desk.end_call(call_sid, reason)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
+        async with SpeechActivity() as activity, asyncio.TaskGroup() as tasks:
+            media.socket = MediaSocket(
+                Exchange(
+                    store=store,
+                    signature=signatures,
+                    metrics=metrics,
+                    activity=activity,
+                    pacer=Pacer(),
+                    agent=agent,
+                    cascade=cascade,
+                    toolbox=Toolbox(table_tools(agent)),
+                    make_id=id_maker(),
+                    lead_ms=settings.playback_lead_ms,
+                    end_call=end_call,
+                )
+            )
+            lag, sweep = tasks.create_task(_measure_lag(metrics)), tasks.create_task(_sweep(desk))
+            yield
+            lag.cancel()
+            sweep.cancel()
+
+    routes: list[BaseRoute] = [
+        *voice.routes(desk),
+        *control.routes(desk),
+        WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
+        *_operations(desk, doors),
+    ]
+    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors)
+
+
+class _Clock:
+    """The event loop's clock, wherever it is asked for."""
+
+    def __call__(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _LateMediaSocket:
+    """The media socket's place in the routes, which are made before the event loop runs."""
+
+    socket: MediaSocket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.socket(scope, receive, send)
+
+
+def _operations(desk: FrontDesk, doors: Doors) -> list[Route]:
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> Response:
+        live = await desk.store.live_count()
+        if not doors.are_open:
+            return JSONResponse({"status": "draining", "calls": live}, 503)
+        if await desk.is_full():
+            return JSONResponse({"status": "full", "calls": live}, 503)
+        return JSONResponse({"status": "ready", "calls": live})
+
+    async def metrics(request: Request) -> Response:
+        # With no port of their own, the metrics are for this machine alone: a proxy in front adds the header.
+        peer = request.client.host if request.client else ""
+        if desk.settings.metrics_port or peer not in ("127.0.0.1", "::1") or "x-forwarded-for" in request.headers:
+            return PlainTextResponse("Set SWITCHBOARD_METRICS_PORT and ask there.\n", 404)
+        return metrics_page(desk.metrics)
+
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+def metrics_app(metrics: Metrics) -> Starlette:
+    """What listens on the metrics' own port."""
+
+    async def answer(_request: Request) -> Response:
+        return metrics_page(metrics)
+
+    return Starlette(routes=[Route("/metrics", answer, methods=["GET"])])
+
+
+def metrics_page(metrics: Metrics) -> Response:
+    body, content_type = metrics.render()
+    return Response(body, media_type=content_type)
+
+
+async def _measure_lag(metrics: Metrics) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        metrics.event_loop_lag_s.observe(max(0.0, loop.time() - due))
+
+
+async def _sweep(desk: FrontDesk) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        await desk.sweep()

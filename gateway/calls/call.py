@@ -1,0 +1,218 @@
+"""A phone call as the gateway knows it: where it stands, and what it may do next.
+
+Pure: time is a parameter, in seconds of a monotonic clock. Knows nothing of sockets, tokens or TwiML.
+One call may have several media streams, one after another, because a stream that breaks is replaced. Each
+offer of a stream has a number, the call's generation; a socket of an older generation has nothing to say.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass, field
+
+from gateway.errors import IllegalStep
+from pipeline.events.items import Item
+from twiml.webhooks import CallStatus
+
+RESUMES_PER_MINUTE = 3
+"""A stream that breaks more often than this will not hold; the caller gets an apology instead of a loop."""
+
+RESUME_WINDOW_S = 60.0
+
+
+class CallState(enum.Enum):
+    """Where a call stands."""
+
+    RINGING = "ringing"
+    """A stream is offered and none has begun."""
+    STREAMING = "streaming"
+    INTERRUPTED = "interrupted"
+    """The stream broke and nobody meant it to; Twilio will ask again."""
+    ENDING = "ending"
+    """We mean the call to end: when Twilio asks again, it is told to hang up."""
+    ENDED = "ended"
+
+
+class CallStep(enum.Enum):
+    """What can happen to a call."""
+
+    OFFER = "be offered a stream"
+    STREAM = "begin a stream"
+    LOSE = "lose its stream"
+    FINISH = "be finished"
+    END = "end"
+
+
+_STEPS: dict[tuple[CallState, CallStep], CallState] = {
+    (CallState.RINGING, CallStep.OFFER): CallState.RINGING,
+    (CallState.RINGING, CallStep.STREAM): CallState.STREAMING,
+    (CallState.RINGING, CallStep.FINISH): CallState.ENDING,
+    (CallState.RINGING, CallStep.END): CallState.ENDED,
+    (CallState.STREAMING, CallStep.OFFER): CallState.INTERRUPTED,
+    (CallState.STREAMING, CallStep.LOSE): CallState.INTERRUPTED,
+    (CallState.STREAMING, CallStep.FINISH): CallState.ENDING,
+    (CallState.STREAMING, CallStep.END): CallState.ENDED,
+    (CallState.INTERRUPTED, CallStep.OFFER): CallState.INTERRUPTED,
+    (CallState.INTERRUPTED, CallStep.STREAM): CallState.STREAMING,
+    (CallState.INTERRUPTED, CallStep.FINISH): CallState.ENDING,
+    (CallState.INTERRUPTED, CallStep.END): CallState.ENDED,
+    (CallState.ENDING, CallStep.FINISH): CallState.ENDING,
+    (CallState.ENDING, CallStep.END): CallState.ENDED,
+    (CallState.ENDED, CallStep.FINISH): CallState.ENDED,
+    (CallState.ENDED, CallStep.END): CallState.ENDED,
+}
+"""The one table of legal steps. What is not in it raises `IllegalStep`."""
+
+
+class EndReason(enum.StrEnum):
+    """Why a call ended; few enough to be a metric's label."""
+
+    COMPLETED = "completed"
+    BUSY = "busy"
+    FAILED = "failed"
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    PROVIDER_FAILED = "provider_failed"
+    RESUMES_EXHAUSTED = "resumes_exhausted"
+    ABANDONED = "abandoned"
+    """Twilio stopped asking, and never said why."""
+    OVERLOAD = "overload"
+    """Turned away with an apology, because we were full or about to stop."""
+    ERROR = "error"
+
+
+END_REASONS: dict[CallStatus, EndReason] = {
+    CallStatus.COMPLETED: EndReason.COMPLETED,
+    CallStatus.BUSY: EndReason.BUSY,
+    CallStatus.FAILED: EndReason.FAILED,
+    CallStatus.NO_ANSWER: EndReason.NO_ANSWER,
+    CallStatus.CANCELED: EndReason.CANCELED,
+}
+"""What each of Twilio's final statuses means for us."""
+
+
+class WayBack(enum.Enum):
+    """What to do when Twilio says that a stream has ended."""
+
+    AGAIN = "again"
+    """Offer a new stream."""
+    STALE = "stale"
+    """The word of an earlier stream, late or replayed; a newer one is running."""
+    EXHAUSTED = "exhausted"
+    """It broke too often: apologise and hang up."""
+    FINISHED = "finished"
+    """It was meant to end: hang up."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call. The worker that answers it holds the only true copy."""
+
+    call_sid: str
+    from_: str
+    to: str
+    agent: str
+    started_at_s: float
+    state: CallState = CallState.RINGING
+    generation: int = 0
+    """The number of the stream offered last; 0 before the first."""
+    token: str | None = field(default=None, repr=False)
+    """The media token issued last, until it is claimed or void."""
+    waiting_since_s: float = field(default=0.0, init=False)
+    """When Twilio was last expected to act: the offer of a stream, or the loss of one."""
+    ended_at_s: float | None = None
+    end_reason: EndReason | None = None
+    last_sequence: int = -1
+    """The highest number among the status callbacks heard."""
+    history: tuple[Item, ...] = ()
+    """The conversation so far, to go on from after an interruption; it holds only what was heard."""
+    farewell: str | None = None
+    """What the way back says before it hangs up, if the agent could not say it itself."""
+    _resumed_at_s: deque[float] = field(
+        default_factory=lambda: deque(maxlen=RESUMES_PER_MINUTE), init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        self.waiting_since_s = self.started_at_s
+
+    @property
+    def is_live(self) -> bool:
+        return self.state is not CallState.ENDED
+
+    def seconds(self, now_s: float) -> float:
+        """How long the call has lasted, until now or until it ended."""
+        return (now_s if self.ended_at_s is None else self.ended_at_s) - self.started_at_s
+
+    def offer_stream(self, token: str, now_s: float) -> int:
+        """A new stream may begin with this token; gives its generation, and fences every earlier one."""
+        self._take(CallStep.OFFER)
+        self.generation += 1
+        self.token = token
+        self.waiting_since_s = now_s
+        return self.generation
+
+    def begin_stream(self, generation: int) -> None:
+        """The stream of this generation has begun. Raises `IllegalStep` if a newer one was offered since."""
+        if generation != self.generation:
+            raise IllegalStep(f"{self.call_sid}: stream {generation} is superseded by {self.generation}")
+        self._take(CallStep.STREAM)
+        self.token = None
+
+    def lose_stream(self, generation: int, now_s: float) -> None:
+        """A stream is gone and nobody meant it. The word of a superseded stream is ignored."""
+        if generation == self.generation and self.state is CallState.STREAMING:
+            self._take(CallStep.LOSE)
+            self.waiting_since_s = now_s
+
+    def finish(self, reason: EndReason, now_s: float, farewell: str | None = None) -> None:
+        """We mean the call to end; the first reason and the first farewell stand."""
+        self._take(CallStep.FINISH)
+        self.end_reason = self.end_reason or reason
+        self.farewell = self.farewell or farewell
+        self.waiting_since_s = now_s
+
+    def end(self, reason: EndReason, now_s: float) -> bool:
+        """The call is over. True the first time only; a reason given by `finish` stands."""
+        is_first = self.is_live
+        self._take(CallStep.END)
+        if is_first:
+            self.token = None
+            self.ended_at_s = now_s
+            self.end_reason = self.end_reason or reason
+        return is_first
+
+    def is_news(self, sequence_number: int | None) -> bool:
+        """Whether a status callback tells something later than those heard; remembers that it was heard.
+
+        Callbacks come twice and out of order, and a call never goes backwards. One without a number is news.
+        """
+        if sequence_number is None:
+            return True
+        is_later = sequence_number > self.last_sequence
+        self.last_sequence = max(sequence_number, self.last_sequence)
+        return is_later
+
+    def way_back(self, generation: int, now_s: float) -> WayBack:
+        """What to do now that Twilio says stream `generation` has ended.
+
+        The same question may come twice. It counts as a resume only the first time, while the stream it
+        tells of is still the last one offered.
+        """
+        if self.state in (CallState.ENDING, CallState.ENDED):
+            return WayBack.FINISHED
+        if generation < self.generation:
+            return WayBack.STALE if self.state is CallState.STREAMING else WayBack.AGAIN
+        oldest_s = self._resumed_at_s[0] if len(self._resumed_at_s) == RESUMES_PER_MINUTE else None
+        if oldest_s is not None and now_s - oldest_s < RESUME_WINDOW_S:
+            return WayBack.EXHAUSTED
+        self._resumed_at_s.append(now_s)
+        return WayBack.AGAIN
+
+    def _take(self, step: CallStep) -> None:
+        after = _STEPS.get((self.state, step))
+        if after is None:
+            raise IllegalStep(f"{self.call_sid}: a call that is {self.state.value} cannot {step.value}")
+        self.state = after

@@ -1,0 +1,113 @@
+"""The chronicle: what happened in a call, told to its journal and to the metrics as it happens.
+
+The journal's events are what `GET /v1/calls/{call_sid}/events` shows: names and times, words of both sides, nothing
+that is a secret. Sound is not among them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gateway.calls.journal import Journal
+from gateway.metrics import Metrics
+from pipeline.events import conversation as conv
+from pipeline.events import input_audio as heard
+from pipeline.events import response as resp
+from pipeline.events.error import ErrorEvent
+from pipeline.events.items import Message
+from pipeline.observations import CutShort, Interrupted, Observation, ProviderTimed, ToolTimed, TurnTimed
+
+log = logging.getLogger(__name__)
+
+
+class Chronicle:
+    """Of one media stream. `at_s` is the gateway's own clock, in seconds."""
+
+    def __init__(
+        self, journal: Journal | None, metrics: Metrics, now: Callable[[], float], *, call_sid: str
+    ) -> None:
+        self._journal = journal
+        self._metrics = metrics
+        self._now = now
+        self._call_sid = call_sid
+
+    def begin(self, stream_sid: str) -> None:
+        self._write("stream.started", call_sid=self._call_sid, stream_sid=stream_sid)
+
+    def end(self, reason: str) -> None:
+        self._write("stream.ended", reason=reason)
+
+    def note(self, observation: Observation) -> None:
+        """Called for every event of the session; most are none of its business."""
+        match observation:
+            case resp.OutputAudioDelta() | resp.TranscriptDelta():
+                pass  # the most frequent two, first
+            case heard.SpeechStarted(audio_start_ms=start_ms, item_id=item_id):
+                self._write("speech.started", audio_start_ms=start_ms, item_id=item_id)
+            case heard.SpeechStopped(audio_end_ms=end_ms, item_id=item_id):
+                self._write("speech.stopped", audio_end_ms=end_ms, item_id=item_id)
+            case heard.DtmfEventReceived(received_at=at_ms):
+                self._write("dtmf", audio_ms=at_ms)  # which key is nobody's business but the agent's
+            case conv.TranscriptionCompleted(item_id=item_id, transcript=transcript):
+                self._write("transcript.done", speaker="caller", item_id=item_id, text=transcript)
+            case conv.TranscriptionFailedEvent(item_id=item_id, message=message):
+                log.warning("> transcription failed: %s", message)
+                self._write("transcript.failed", item_id=item_id, message=message)
+            case resp.OutputItemDone(response_id=response_id, item=Message(id=item_id) as item):
+                self._write(
+                    "transcript.done", speaker="agent", item_id=item_id, response_id=response_id, text=item.text
+                )
+            case CutShort(item_id=item_id, heard_ms=heard_ms, heard=text):
+                self._write("transcript.truncated", item_id=item_id, heard_ms=heard_ms, heard=text)
+            case resp.ResponseDone(response=response):
+                self._finish(response)
+            case ErrorEvent(error=error):
+                self._write("error", code=error.code, message=error.message)
+            case TurnTimed():
+                self._time(observation)
+            case Interrupted(item_id=item_id, clear_after_s=after_s):
+                self._metrics.barge_in.inc()
+                self._metrics.barge_in_clear_s.observe(after_s)
+                self._write("interrupted", item_id=item_id, clear_after_ms=_ms(after_s))
+            case ToolTimed(name=name, arguments=arguments, output=output, seconds=seconds):
+                self._metrics.turn_stage_s["tool"].observe(seconds)
+                self._write("tool.done", name=name, arguments=arguments, output=output, ms=_ms(seconds))
+            case ProviderTimed(provider=provider, kind=kind, error=error_name, seconds=seconds):
+                self._metrics.provider_request_s.labels(provider, kind).observe(seconds)
+                if error_name is not None:
+                    self._metrics.provider_errors.labels(provider, kind, error_name).inc()
+            case _:
+                pass
+
+    def _finish(self, response: resp.ResponseSnapshot) -> None:
+        details = response.status_details
+        if details is not None and details.type == "failed":
+            log.warning("> response failed: %s: %s", details.code, details.message)
+            self._write("response.failed", response_id=response.id, code=details.code, message=details.message)
+
+    def _time(self, turn: TurnTimed) -> None:
+        total_s = turn.silence_s + sum(turn.seconds.values())
+        self._metrics.turn_response_s.observe(total_s)
+        self._metrics.turn_stage_s["endpoint"].observe(turn.silence_s)
+        for stage, seconds in turn.seconds.items():
+            if stage != "tool":
+                self._metrics.turn_stage_s[stage].observe(seconds)
+        stages = {f"{stage}_ms": _ms(seconds) for stage, seconds in turn.seconds.items()}
+        self._write(
+            "turn.timed",
+            turn_id=turn.item_id,
+            response_id=turn.response_id,
+            audio_end_ms=turn.audio_end_ms,
+            endpoint_ms=_ms(turn.silence_s),
+            **stages,
+        )
+
+    def _write(self, event: str, **fields: Any) -> None:
+        if self._journal is not None:
+            self._journal.append({"event": event, "at_s": round(self._now(), 4), **fields})
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

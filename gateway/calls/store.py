@@ -1,0 +1,197 @@
+"""Where the calls are: found by CallSid, entered once by a media token, forgotten in time.
+
+`CallStore` is the seam; `MemoryStore` keeps one process's calls. Times are seconds of one monotonic clock,
+handed in. A store knows nothing of TwiML, sockets or metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.calls.call import Call, CallState, EndReason
+from gateway.calls.journal import Journal
+from gateway.errors import TokenRefused
+
+TOKEN_LIFE_S = 60.0
+"""Twilio opens the stream a moment after it has the document; a minute covers a slow retry."""
+
+TOKEN_MEMORY_S = 120.0
+"""How long a dead token is remembered, so that the log can say `expired` or `used` rather than `unknown`."""
+
+ENDED_LIFE_S = 15 * 60.0
+"""How long an ended call is known, so that a late or replayed webhook meets it and not a blank."""
+
+ENDED_LIMIT_CALLS = 10_000
+"""However many calls end within `ENDED_LIFE_S`, no more are kept; the longest ended go first."""
+
+ABANDONED_AFTER_S = 120.0
+"""A call without a stream for this long is over: Twilio gives a webhook 15 s and goes on at once."""
+
+CALL_LIFE_S = 4 * 3600.0 + ABANDONED_AFTER_S
+"""Twilio ends a call after four hours (https://www.twilio.com/docs/voice/api/call-resource)."""
+
+SWEEP_EVERY_S = 5.0
+"""The most often a sweep looks at every call."""
+
+
+class CallStore(Protocol):
+    """The calls this gateway knows."""
+
+    async def open(self, call: Call) -> None:
+        """Keeps a new call. The CallSid must not be known yet."""
+        ...
+
+    async def find(self, call_sid: str) -> Call | None:
+        """The call, live or ended not long ago."""
+        ...
+
+    async def arrival(self, call_sid: str) -> Call:
+        """The call, waiting for it to be opened; the wait is bounded by the caller."""
+        ...
+
+    async def calls(self) -> list[Call]:
+        """All calls it knows, live and ended, the oldest first."""
+        ...
+
+    async def live_count(self) -> int:
+        """How many calls have not ended."""
+        ...
+
+    async def journal(self, call_sid: str) -> Journal | None:
+        """What happened in the call, for as long as the call is known."""
+        ...
+
+    async def issue_token(self, call_sid: str, now_s: float) -> str:
+        """Offers the call a new stream, and gives the token that opens it; every earlier token is void."""
+        ...
+
+    async def claim(self, token: str, now_s: float) -> Call:
+        """The call a token opens, exactly once; its `generation` is the one to begin the stream with.
+
+        Raises `TokenRefused`: unknown, expired or used.
+        """
+        ...
+
+    async def end(self, call_sid: str, reason: EndReason, now_s: float) -> bool:
+        """Ends the call: its token is void and its journal closed. True the first time only."""
+        ...
+
+    async def sweep(self, now_s: float) -> list[Call]:
+        """Forgets what is old; ends the calls that were abandoned, and gives those."""
+        ...
+
+
+@dataclass(slots=True)
+class _Ticket:
+    call_sid: str
+    expires_at_s: float
+    is_used: bool = False
+
+
+class MemoryStore:
+    """The calls of one process, in its memory."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
+        self._journals: dict[str, Journal] = {}
+        self._ended: dict[str, float] = {}
+        self._tickets: dict[str, _Ticket] = {}
+        self._opened = asyncio.Event()
+        self._swept_at_s = float("-inf")
+
+    async def open(self, call: Call) -> None:
+        if call.call_sid in self._calls:
+            raise KeyError(f"{call.call_sid} is open already")
+        self._calls[call.call_sid] = call
+        self._journals[call.call_sid] = Journal()
+        opened, self._opened = self._opened, asyncio.Event()
+        opened.set()
+
+    async def find(self, call_sid: str) -> Call | None:
+        return self._calls.get(call_sid)
+
+    async def arrival(self, call_sid: str) -> Call:
+        while (call := self._calls.get(call_sid)) is None:
+            await self._opened.wait()
+        return call
+
+    async def calls(self) -> list[Call]:
+        return list(self._calls.values())
+
+    async def live_count(self) -> int:
+        return len(self._calls) - len(self._ended)
+
+    async def journal(self, call_sid: str) -> Journal | None:
+        return self._journals.get(call_sid)
+
+    async def issue_token(self, call_sid: str, now_s: float) -> str:
+        self._forget_tickets(now_s)
+        call = self._calls[call_sid]
+        earlier = call.token
+        token = secrets.token_urlsafe(32)
+        call.offer_stream(token, now_s)
+        if earlier is not None:
+            self._tickets.pop(earlier, None)
+        self._tickets[token] = _Ticket(call_sid, now_s + TOKEN_LIFE_S)
+        return token
+
+    async def claim(self, token: str, now_s: float) -> Call:
+        self._forget_tickets(now_s)
+        ticket = self._tickets.get(token)
+        if ticket is None:
+            raise TokenRefused("unknown")
+        if ticket.is_used:
+            raise TokenRefused("used")
+        call = self._calls.get(ticket.call_sid)
+        if call is None or now_s >= ticket.expires_at_s or call.token != token:
+            raise TokenRefused("expired")
+        ticket.is_used = True
+        call.token = None
+        return call
+
+    async def end(self, call_sid: str, reason: EndReason, now_s: float) -> bool:
+        call = self._calls.get(call_sid)
+        if call is None or not call.end(reason, now_s):
+            return False
+        self._ended[call_sid] = now_s
+        self._journals[call_sid].close()
+        self._forget_ended(now_s)
+        return True
+
+    async def sweep(self, now_s: float) -> list[Call]:
+        if now_s - self._swept_at_s < SWEEP_EVERY_S:
+            return []
+        self._swept_at_s = now_s
+        self._forget_tickets(now_s)
+        self._forget_ended(now_s)
+        abandoned = [call for call in self._calls.values() if _is_abandoned(call, now_s)]
+        for call in abandoned:
+            await self.end(call.call_sid, EndReason.ABANDONED, now_s)
+        return abandoned
+
+    def _forget_ended(self, now_s: float) -> None:
+        """Calls stand in the order they ended, so the first that may stay ends the search."""
+        while self._ended:
+            call_sid, ended_at_s = next(iter(self._ended.items()))
+            if now_s - ended_at_s < ENDED_LIFE_S and len(self._ended) <= ENDED_LIMIT_CALLS:
+                return
+            del self._ended[call_sid], self._calls[call_sid], self._journals[call_sid]
+
+    def _forget_tickets(self, now_s: float) -> None:
+        """Tickets stand in the order they expire."""
+        while self._tickets:
+            token, ticket = next(iter(self._tickets.items()))
+            if now_s - ticket.expires_at_s < TOKEN_MEMORY_S:
+                return
+            del self._tickets[token]
+
+
+def _is_abandoned(call: Call, now_s: float) -> bool:
+    if not call.is_live:
+        return False
+    if call.state is CallState.STREAMING:
+        return now_s - call.started_at_s >= CALL_LIFE_S
+    return now_s - call.waiting_since_s >= ABANDONED_AFTER_S

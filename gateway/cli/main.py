@@ -1,0 +1,46 @@
+"""The command line: `switchboard`. Each command's module is loaded when the command is run, so that help is quick.
+
+Exit codes: 0 done, 1 a check or a call failed, 2 wrong use, 3 cannot reach, 4 refused, 130 Ctrl-C. Results go to
+stdout, everything said to people goes to stderr.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "serve": ("gateway.cli.serve", "Answer calls."),
+    "demo": ("gateway.cli.demo", "Place a simulated call to a gateway started for it; no account, no key."),
+    "simulate": ("gateway.cli.simulate", "Play Twilio and a caller against a running gateway."),
+    "bench": ("gateway.cli.bench", "Measure how many conversing calls one core carries."),
+    "doctor": ("gateway.cli.doctor", "Check this machine and the settings, and say how to mend what is wrong."),
+}
+
+
+class Commands(click.Group):
+    """click asks its groups by inheritance; this one loads a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="switchboard-voice", prog_name="switchboard")
+def main() -> None:
+    """Give a phone number an AI voice agent."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The control API: which calls there are, and what happens in one of them, live.
+
+    GET /v1/calls[?ended=1]
+    GET /v1/calls/{call_sid}/events[?follow=1][&since=N][&wait_s=SECONDS]     one JSON object a line
+
+For operators and their programs, by bearer token; closed until one is set. Reads calls, never steers them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gateway.auth import bearer
+from gateway.calls.call import Call
+from gateway.calls.journal import Journal
+from gateway.front_desk import FrontDesk
+from twiml.errors import shorten
+from twiml.numbers import mask
+
+WAIT_LIMIT_S = 60.0
+"""The longest a request may wait for a call that does not exist yet."""
+
+_COUNT = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?")
+
+
+class ApiError(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a refusal, in the shape of the Realtime protocol's errors."""
+
+    type: str
+    code: str
+    message: str
+    param: str | None = None
+
+
+class CallSummary(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """One call, as a list shows it."""
+
+    call_sid: str
+    state: str
+    from_: str
+    """Masked."""
+    to: str
+    agent: str
+    seconds: float
+    end_reason: str | None = None
+
+
+def routes(desk: FrontDesk) -> list[Route]:
+    """The control API, to be mounted at the root."""
+
+    def guarded(
+        act: Callable[[FrontDesk, Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return _refusal(desk, request) or await act(desk, request)
+
+        return answer
+
+    return [
+        Route("/v1/calls", guarded(_list_calls), methods=["GET"]),
+        Route("/v1/calls/{call_sid}/events", guarded(_events), methods=["GET"]),
+    ]
+
+
+def _refusal(desk: FrontDesk, request: Request) -> Response | None:
+    """What to answer to somebody who may not ask; None if they may."""
+    if not desk.settings.token:
+        message = "The control API is closed. Set SWITCHBOARD_TOKEN and send it as `Authorization: Bearer`."
+        return _error(403, "permission_error", "control_api_closed", message)
+    if not bearer(request.headers.get("authorization"), desk.settings.token):
+        message = "Expected `Authorization: Bearer` with the value of SWITCHBOARD_TOKEN."
+        response = _error(401, "authentication_error", "invalid_token", message)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    return None
+
+
+async def _list_calls(desk: FrontDesk, request: Request) -> Response:
+    """Live calls; with `ended=1` also those that ended within the last minutes."""
+    shows_ended = request.query_params.get("ended") == "1"
+    now_s = desk.now()
+    calls = [_summary(call, now_s) for call in await desk.store.calls() if call.is_live or shows_ended]
+    return _json(200, {"calls": calls})
+
+
+async def _events(desk: FrontDesk, request: Request) -> Response:
+    call_sid = request.path_params["call_sid"]
+    query = request.query_params
+    since, wait_s = query.get("since", "0"), query.get("wait_s", "0")
+    if not _COUNT.fullmatch(since):
+        message = f"since: expected a whole number from 0, got {shorten(since)}"
+        return _error(400, "invalid_request_error", "invalid_value", message, "since")
+    if not _SECONDS.fullmatch(wait_s) or float(wait_s) > WAIT_LIMIT_S:
+        message = f"wait_s: expected seconds from 0 to {WAIT_LIMIT_S:g}, got {shorten(wait_s)}"
+        return _error(400, "invalid_request_error", "invalid_value", message, "wait_s")
+    try:
+        async with asyncio.timeout(float(wait_s)):
+            await desk.store.arrival(call_sid)
+    except TimeoutError:
+        message = f"There is no call {shorten(call_sid)}. GET /v1/calls lists those there are."
+        return _error(404, "invalid_request_error", "call_not_found", message, "call_sid")
+    journal = await desk.store.journal(call_sid)
+    assert journal is not None, "a store keeps a call and its journal together"
+    lines = _lines(journal, int(since), is_followed=query.get("follow") == "1")
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
+
+
+async def _lines(journal: Journal, since: int, *, is_followed: bool) -> AsyncGenerator[bytes, None]:
+    if not is_followed:
+        for event in journal.recent(since):
+            yield _encoder.encode(event) + b"\n"
+        return
+    async with aclosing(journal.follow(since)) as events:
+        async for event in events:
+            yield _encoder.encode(event) + b"\n"
+
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+def _summary(call: Call, now_s: float) -> CallSummary:
+    return CallSummary(
+        call_sid=call.call_sid,
+        state=call.state.value,
+        from_=mask(call.from_),
+        to=call.to,
+        agent=call.agent,
+        seconds=round(call.seconds(now_s), 3),
+        end_reason=call.end_reason,
+    )
+
+
+def _error(status_code: int, type: str, code: str, message: str, param: str | None = None) -> Response:
+    return _json(status_code, {"error": ApiError(type=type, code=code, message=message, param=param)})
+
+
+def _json(status_code: int, body: object) -> Response:
+    return Response(_encoder.encode(body), status_code, media_type="application/json")

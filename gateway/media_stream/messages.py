@@ -1,0 +1,195 @@
+"""Twilio Media Streams messages, both ways, as two pure functions a direction. Opens nothing, closes nothing.
+
+Source: Twilio, "Media Streams: WebSocket messages". Twilio is not consistent about numbers: most arrive as
+strings, `mediaFormat`'s as numbers; both are accepted everywhere. Unknown events are ignored by whoever reads,
+because Twilio adds some; nothing raises past `decode`, because one bad frame must never end a call.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from pipeline.audio.formats import PCMA, PCMU, AudioFormat
+
+LONGEST_MESSAGE = 65_536
+"""Bytes. A media message of 20 ms has about 380; custom parameters stay below 500 each."""
+
+LONGEST_PAYLOAD = 8_192
+"""Bytes of sound in one message: a second of G.711. Twilio sends 160."""
+
+_ENCODINGS: dict[str, AudioFormat] = {"audio/x-mulaw": PCMU, "audio/x-alaw": PCMA}
+
+
+class _Media(msgspec.Struct):
+    payload: str
+    timestamp: str | int = 0
+
+
+class _MediaFormat(msgspec.Struct, rename="camel"):
+    encoding: str
+    sample_rate: str | int = 8000
+    channels: str | int = 1
+
+
+class _Start(msgspec.Struct, rename="camel"):
+    stream_sid: str
+    call_sid: str
+    account_sid: str
+    media_format: _MediaFormat
+    custom_parameters: dict[str, str] = {}
+
+
+class _Name(msgspec.Struct):
+    name: str
+
+
+class _Digit(msgspec.Struct):
+    digit: str
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    """Any message; which part is present depends on `event`."""
+
+    event: str
+    stream_sid: str = ""
+    media: _Media | None = None
+    start: _Start | None = None
+    mark: _Name | None = None
+    dtmf: _Digit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    stream_sid: str
+    call_sid: str
+    account_sid: str
+    audio_format: AudioFormat
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    payload: bytes
+    """In the stream's format."""
+    timestamp_ms: int
+    """From the stream's start to the first sample of the payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event this version does not know."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Something that is not a message; `reason` is for the log and the metrics."""
+
+    reason: str
+
+
+Message: TypeAlias = Connected | Start | Media | Mark | Dtmf | Stop | Ignored | Bad
+
+_decoder = msgspec.json.Decoder(_Message)
+
+
+def decode(text: str) -> Message:
+    """What Twilio says with this text frame."""
+    if len(text) > LONGEST_MESSAGE:
+        return Bad("too_long")
+    try:
+        message = _decoder.decode(text)
+    except msgspec.ValidationError:
+        return Bad("wrong_shape")
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return Bad("not_json")
+    match message.event:
+        case "media":
+            return _media(message.media)
+        case "mark" if message.mark is not None:
+            return Mark(message.mark.name)
+        case "dtmf" if message.dtmf is not None:
+            return _dtmf(message.dtmf.digit)
+        case "start" if message.start is not None:
+            return _start(message.start)
+        case "connected":
+            return Connected()
+        case "stop":
+            return Stop()
+        case "mark" | "dtmf" | "start":
+            return Bad("wrong_shape")
+        case unknown:
+            return Ignored(unknown)
+
+
+def _media(media: _Media | None) -> Message:
+    if media is None:
+        return Bad("wrong_shape")
+    try:
+        # Only valid base64: without `validate`, junk characters would be dropped and the sound slip.
+        payload = b64decode(media.payload, validate=True)
+        timestamp_ms = int(media.timestamp)
+    except (binascii.Error, ValueError):
+        return Bad("bad_payload")
+    if not 0 < len(payload) <= LONGEST_PAYLOAD or timestamp_ms < 0:
+        return Bad("bad_payload")
+    return Media(payload, timestamp_ms)
+
+
+def _dtmf(digit: str) -> Message:
+    return Dtmf(digit) if len(digit) == 1 and digit in "0123456789*#ABCD" else Bad("bad_digit")
+
+
+def _start(start: _Start) -> Message:
+    audio_format = _ENCODINGS.get(start.media_format.encoding)
+    if audio_format is None or str(start.media_format.sample_rate) != str(audio_format.rate_hz):
+        return Bad("unknown_media_format")
+    if str(start.media_format.channels) != "1":
+        return Bad("unknown_media_format")
+    return Start(start.stream_sid, start.call_sid, start.account_sid, audio_format, start.custom_parameters)
+
+
+class StreamWriter:
+    """The messages to one stream. Twilio refuses any key it does not know, so these are all there are."""
+
+    def __init__(self, stream_sid: str) -> None:
+        # The head and tail are the same for every message of the stream: encode them once.
+        sid = msgspec.json.encode(stream_sid).decode()
+        self._media_head = f'{{"event":"media","streamSid":{sid},"media":{{"payload":"'
+        self._mark_head = f'{{"event":"mark","streamSid":{sid},"mark":{{"name":"'
+        self.clear = f'{{"event":"clear","streamSid":{sid}}}'
+        """Empties Twilio's buffer; outstanding marks come back at once."""
+
+    def media(self, payload: bytes) -> str:
+        """Sound to play after all sent before; any length."""
+        return f'{self._media_head}{b64encode(payload).decode("ascii")}"}}}}'
+
+    def mark(self, name: str) -> str:
+        """Comes back when all sound sent before has been played. `name` holds no character JSON escapes."""
+        return f'{self._mark_head}{name}"}}}}'

@@ -1,0 +1,131 @@
+"""The phone as a transport: a session's sound becomes Media Streams messages, paced, and can be taken back.
+
+Messages wait in a small outbox for one writer task per call, the only place that waits for the peer to read. A peer
+that stops reading is hung up on after a few seconds; until then the outbox holds no more than the pacing lets out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from gateway.media_stream.messages import StreamWriter
+from gateway.media_stream.pacer import Pacer
+from gateway.media_stream.playback import Playback
+from gateway.metrics import Metrics
+from pipeline.events.event import ServerEvent
+from pipeline.events.response import OutputAudioDelta
+from pipeline.reports import Played, Report
+
+WRITE_STALL_S = 3.0
+"""A peer that reads nothing for so long will play nothing either; its call is better resumed on a new socket."""
+
+
+class Phone:
+    """`Transport` of one Media Stream. `send_text` sends a text frame; `lost` is called once if the peer stalls."""
+
+    plays = True
+
+    def __init__(
+        self,
+        writer: StreamWriter,
+        playback: Playback,
+        pacer: Pacer,
+        metrics: Metrics,
+        send_text: Callable[[str], Awaitable[None]],
+        lost: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self._playback = playback
+        self._pacer = pacer
+        self._metrics = metrics
+        self._send_text = send_text
+        self._lost = lost
+        self._report: Callable[[Report], None] | None = None
+        self._outbox: deque[str] = deque()
+        self._has_mail = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._wakes_at: float | None = None
+        self._writing_since: float | None = None
+        self._is_closed = False
+
+    def report_to(self, report: Callable[[Report], None]) -> None:
+        """Where to say what has been played."""
+        self._report = report
+
+    def send(self, event: ServerEvent) -> None:
+        """Queue sound; a phone has no use for any other event."""
+        if type(event) is OutputAudioDelta and not self._is_closed:
+            self._playback.push(event.delta)
+            if not self._playback.has_room:
+                self._has_room.clear()
+            self._pump()
+
+    def flush(self) -> int:
+        position = self._playback.flush(self._pacer.now())
+        self._outbox.clear()
+        self._post(self._writer.clear)
+        self._has_room.set()
+        return position
+
+    async def room(self) -> None:
+        await self._has_room.wait()
+
+    def close(self) -> None:
+        """Say nothing more; the socket's owner closes it."""
+        self._is_closed = True
+        self._outbox.clear()
+        self._has_room.set()
+
+    def marked(self, name: str) -> None:
+        """A mark came back."""
+        position = self._playback.marked(name, self._pacer.now())
+        if position is not None and self._report is not None:
+            self._report(Played(position))
+
+    async def write(self) -> None:
+        """Send what is in the outbox, for as long as the stream lives. Its owner cancels it."""
+        outbox, has_mail = self._outbox, self._has_mail
+        while True:
+            await has_mail.wait()
+            has_mail.clear()
+            while outbox:
+                self._writing_since = self._pacer.now()
+                await self._send_text(outbox.popleft())
+            self._writing_since = None
+
+    def _post(self, text: str) -> None:
+        self._outbox.append(text)
+        self._has_mail.set()
+
+    def _pump(self) -> None:
+        """Send what is due, and be woken when more is."""
+        now = self._pacer.now()
+        if self._writing_since is not None and now - self._writing_since > WRITE_STALL_S:
+            self._is_closed = True
+            self._lost()
+            return
+        underruns = self._playback.underruns
+        for piece in self._playback.take_due(now):
+            self._outbox.append(self._writer.media(piece.audio))
+            self._post(self._writer.mark(piece.mark))
+            self._metrics.frames_out.inc()
+        if self._playback.underruns > underruns:
+            self._metrics.playout_underruns.inc()
+        if self._playback.has_room:
+            self._has_room.set()
+        due = self._playback.due_at(now)
+        if due is not None and (self._wakes_at is None or due < self._wakes_at):
+            self._wakes_at = due
+            self._pacer.wake_at(due, self._wake)
+
+    def _wake(self) -> None:
+        self._wakes_at = None
+        if self._is_closed:
+            return
+        position = self._playback.give_up_marks(self._pacer.now())
+        if position is not None and self._report is not None:
+            self._report(Played(position))
+        self._pump()

@@ -1,0 +1,76 @@
+"""What the gateway counts and measures, for Prometheus.
+
+One `Metrics` object has its own registry, so two gateways in one process, or two tests, do not meet. Units are
+base units; no label ever carries a number, a call id or words of a caller. Labels of the hot path are bound here
+once, because looking one up costs more than counting.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+TURN_BUCKETS_S = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10)
+"""Close together where a caller begins to notice the wait."""
+
+STAGE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10)
+BARGE_IN_BUCKETS_S = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5, 1)
+LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+SETUP_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+CALL_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400)
+
+STAGES = ("endpoint", "stt", "llm", "tool", "tts", "send")
+"""The parts of a turn, from the caller's last word to the agent's first."""
+
+
+class Metrics:
+    """Every metric by its name without the prefix `switchboard_`."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.calls_active = self._gauge("calls_active", "Calls that have not ended.")
+        self.calls_total = self._counter("calls", "Calls, by why they ended.", "ended_reason")
+        self.call_duration_s = self._seconds("call_duration", "From the webhook to the end.", CALL_BUCKETS_S)
+        self.call_setup_s = self._seconds("call_setup", "From the webhook to the first media.", SETUP_BUCKETS_S)
+        self.turn_response_s = self._seconds(
+            "turn_response", "From the caller's last word to the agent's first.", TURN_BUCKETS_S
+        )
+        stages = self._seconds("turn_stage", "The parts of a turn.", STAGE_BUCKETS_S, "stage")
+        self.turn_stage_s: dict[str, Histogram] = {stage: stages.labels(stage) for stage in STAGES}
+        self.barge_in = self._counter("barge_in", "Times a caller interrupted the agent.")
+        self.barge_in_clear_s = self._seconds(
+            "barge_in_clear", "From the caller's speech to the agent's silence.", BARGE_IN_BUCKETS_S
+        )
+        frames = self._counter("audio_frames", "Frames of sound, from (in) and to (out) callers.", "direction")
+        self.frames_in: Counter = frames.labels("in")
+        self.frames_out: Counter = frames.labels("out")
+        self.frames_dropped = self._counter("audio_frames_dropped", "Frames thrown away.", "reason")
+        self.playout_underruns = self._counter("playout_underruns", "Times the agent's sound came too late.")
+        self.event_loop_lag_s = self._seconds("event_loop_lag", "How late the event loop is.", LAG_BUCKETS_S)
+        self.provider_request_s = self._seconds(
+            "provider_request", "Requests to providers.", STAGE_BUCKETS_S, "provider", "kind"
+        )
+        self.provider_errors = self._counter(
+            "provider_errors", "Failures of providers.", "provider", "kind", "error"
+        )
+        self.webhook_requests = self._counter("webhook_requests", "Webhooks answered.", "route", "code")
+        self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
+        self.draining = self._gauge("draining", "1 while the gateway takes no new calls because it is stopping.")
+        build = Info("switchboard_build", "What is running.", registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
+
+    def render(self) -> tuple[bytes, str]:
+        """All metrics as Prometheus reads them, and the content type of that."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def _counter(self, name: str, help: str, *labels: str) -> Counter:
+        return Counter(f"switchboard_{name}_total", help, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help: str) -> Gauge:
+        return Gauge(f"switchboard_{name}", help, registry=self.registry)
+
+    def _seconds(self, name: str, help: str, buckets_s: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"switchboard_{name}_seconds", help, labels, buckets=buckets_s, registry=self.registry)

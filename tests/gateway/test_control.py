@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.calls.call import EndReason
+from tests.gateway.signed import CALL, CONTROL_TOKEN, SETTINGS, VOICE, House
+from twiml.webhooks import read_voice
+
+pytestmark = pytest.mark.anyio
+
+BEARER = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
+EVENTS = f"/v1/calls/{CALL}/events"
+
+
+async def house_with_a_call() -> House:
+    house = House()
+    await house.desk.open_call(read_voice(VOICE))
+    return house
+
+
+def error(response: httpx2.Response) -> dict[str, Any]:
+    body = response.json()
+    assert list(body) == ["error"]
+    assert set(body["error"]) == {"type", "code", "message", "param"}
+    return dict(body["error"])
+
+
+def lines(body: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in body.splitlines()]
+
+
+@pytest.mark.parametrize("path", ["/v1/calls", EVENTS])
+async def test_without_a_token_set_the_api_is_closed_and_says_how_to_open_it(path: str) -> None:
+    response = House(settings=replace(SETTINGS, token="")).client.get(path, headers=BEARER)
+    assert response.status_code == 403
+    assert "SWITCHBOARD_TOKEN" in error(response)["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/calls", EVENTS])
+@pytest.mark.parametrize("header", [None, "Bearer wrong", f"Basic {CONTROL_TOKEN}"])
+async def test_a_wrong_token_is_refused(path: str, header: str | None) -> None:
+    response = House().client.get(path, headers={} if header is None else {"Authorization": header})
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+    assert error(response)["code"] == "invalid_token"
+
+
+async def test_live_calls_are_listed_with_the_caller_masked() -> None:
+    house = await house_with_a_call()
+    house.clock.now_s += 3.25
+    assert house.client.get("/v1/calls", headers=BEARER).json() == {
+        "calls": [
+            {
+                "call_sid": CALL,
+                "state": "ringing",
+                "from": "+1 415 ••• 0134",
+                "to": "+14155550100",
+                "agent": "reception",
+                "seconds": 3.25,
+                "end_reason": None,
+            }
+        ]
+    }
+
+
+async def test_ended_calls_are_listed_when_asked_for() -> None:
+    house = await house_with_a_call()
+    await house.desk.end_call(CALL, EndReason.COMPLETED)
+    assert house.client.get("/v1/calls", headers=BEARER).json() == {"calls": []}
+    (call,) = house.client.get("/v1/calls?ended=1", headers=BEARER).json()["calls"]
+    assert (call["state"], call["end_reason"]) == ("ended", "completed")
+
+
+async def test_what_happened_so_far_is_told_one_object_a_line() -> None:
+    house = await house_with_a_call()
+    await house.desk.record(CALL, "later", sound=b"\x00", odd=EndReason.ERROR)
+    response = house.client.get(EVENTS, headers=BEARER)
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert [line["event"] for line in lines(response.text)] == ["call.started", "later"]
+    (later,) = lines(house.client.get(EVENTS + "?since=1", headers=BEARER).text)
+    assert later == {"event": "later", "at_s": 100.0, "sound": "AA==", "odd": "error"}
+
+
+async def test_a_call_that_ended_can_be_followed_to_its_end() -> None:
+    house = await house_with_a_call()
+    await house.desk.end_call(CALL, EndReason.COMPLETED)
+    told = lines(house.client.get(EVENTS + "?follow=1", headers=BEARER).text)
+    assert [line["event"] for line in told] == ["call.started", "call.ended"]
+
+
+async def test_a_call_can_be_followed_from_before_it_exists_to_its_end() -> None:
+    house = House()
+    transport = httpx2.ASGITransport(app=house.client.app)
+    async with asyncio.timeout(10), httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(client.get(EVENTS + "?follow=1&wait_s=5", headers=BEARER))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not following.done()
+            await house.desk.open_call(read_voice(VOICE))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not following.done()
+            await house.desk.end_call(CALL, EndReason.COMPLETED)
+    told = lines(following.result().text)
+    assert [line["event"] for line in told] == ["call.started", "call.ended"]
+
+
+@pytest.mark.parametrize("query", ["", "?wait_s=0.001"])
+async def test_a_call_nobody_knows_is_not_found(query: str) -> None:
+    response = House().client.get(EVENTS + query, headers=BEARER)
+    assert response.status_code == 404
+    assert (error(response)["code"], error(response)["param"]) == ("call_not_found", "call_sid")
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [("since=-1", "since"), ("since=x", "since"), ("wait_s=61", "wait_s"), ("wait_s=inf", "wait_s")],
+)
+async def test_a_bad_number_is_refused_by_name(query: str, param: str) -> None:
+    house = await house_with_a_call()
+    response = house.client.get(f"{EVENTS}?{query}", headers=BEARER)
+    assert response.status_code == 400
+    assert error(response)["param"] == param
+    assert error(response)["message"].startswith(f"{param}: expected ")

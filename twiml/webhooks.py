@@ -1,0 +1,213 @@
+"""The forms Twilio posts to us, read strictly.
+
+Strict, because a signature proves less than it seems: Twilio signs names and values strung together without
+separators, so a captured signature also fits the same text cut elsewhere. A form that was re-cut has a field
+missing or a field that runs on into the next name, and is refused here.
+Fields: https://www.twilio.com/docs/voice/twiml#twilios-request-to-your-application and
+https://www.twilio.com/docs/voice/api/call-resource#statuscallback.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twiml.errors import WebhookError
+from twiml.numbers import WITHHELD
+
+TEXT_LIMIT_CHARS = 1_000
+"""Longer than any name or message Twilio is known to send."""
+
+
+class CallStatus(enum.Enum):
+    """Where a call stands, as Twilio tells it."""
+
+    QUEUED = "queued"
+    INITIATED = "initiated"
+    RINGING = "ringing"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    BUSY = "busy"
+    FAILED = "failed"
+    NO_ANSWER = "no-answer"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {
+        CallStatus.COMPLETED,
+        CallStatus.BUSY,
+        CallStatus.FAILED,
+        CallStatus.NO_ANSWER,
+        CallStatus.CANCELED,
+    }
+)
+
+
+class StreamEvent(enum.Enum):
+    """What became of a media stream."""
+
+    STARTED = "stream-started"
+    STOPPED = "stream-stopped"
+    ERROR = "stream-error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceRequest:
+    """Twilio asks what to do with a call."""
+
+    call_sid: str
+    account_sid: str
+    from_: str
+    """`+E.164`, `client:name`, `sip:user@host`, or a word of `numbers.WITHHELD` in lower case."""
+    to: str
+    call_status: CallStatus
+    direction: str = "inbound"
+    caller_name: str | None = None
+    forwarded_from: str | None = None
+    parent_call_sid: str | None = None
+    stir_verstat: str | None = None
+    """The carrier's verdict on the caller's number, as in `TN-Validation-Passed-A`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusCallback:
+    """Twilio tells how a call fares; may come twice and out of order."""
+
+    call_sid: str
+    account_sid: str
+    call_status: CallStatus
+    sequence_number: int | None = None
+    """Counts the callbacks of one call from 0, in the order things happened."""
+    duration_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStatus:
+    """Twilio tells how a media stream fares; the only sign of a socket that could not be opened."""
+
+    call_sid: str
+    account_sid: str
+    stream_sid: str
+    event: StreamEvent
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReport:
+    """Twilio could not use what the voice URL answered, and asks the fallback URL."""
+
+    call_sid: str
+    account_sid: str
+    error_code: int | None = None
+    error_url: str | None = None
+
+
+def read_voice(form: Mapping[str, str]) -> VoiceRequest:
+    """A call's webhook, first or on the way back. Raises `WebhookError`."""
+    return VoiceRequest(
+        call_sid=_call_sid(form),
+        account_sid=_account_sid(form),
+        from_=_party(form, "From"),
+        to=_party(form, "To"),
+        call_status=_call_status(form),
+        direction=_optional(form, "Direction", _DIRECTION, "a direction such as inbound") or "inbound",
+        caller_name=_optional_text(form, "CallerName"),
+        forwarded_from=_optional_text(form, "ForwardedFrom"),
+        parent_call_sid=_optional(form, "ParentCallSid", _CALL_SID, _CALL_SID_SHAPE),
+        stir_verstat=_optional_text(form, "StirVerstat"),
+    )
+
+
+def read_status(form: Mapping[str, str]) -> StatusCallback:
+    """A call's status callback. Raises `WebhookError`."""
+    return StatusCallback(
+        call_sid=_call_sid(form),
+        account_sid=_account_sid(form),
+        call_status=_call_status(form),
+        sequence_number=_optional_count(form, "SequenceNumber"),
+        duration_s=_optional_count(form, "CallDuration"),
+    )
+
+
+def read_stream_status(form: Mapping[str, str]) -> StreamStatus:
+    """A stream's status callback. Raises `WebhookError`."""
+    event = _required(form, "StreamEvent", _STREAM_EVENT, "stream-started, stream-stopped or stream-error")
+    return StreamStatus(
+        call_sid=_call_sid(form),
+        account_sid=_account_sid(form),
+        stream_sid=_required(form, "StreamSid", _STREAM_SID, "MZ and 32 lower-case hex digits"),
+        event=StreamEvent(event),
+        error=_optional_text(form, "StreamError"),
+    )
+
+
+def read_error_report(form: Mapping[str, str]) -> ErrorReport:
+    """The fallback's request. Raises `WebhookError`."""
+    return ErrorReport(
+        call_sid=_call_sid(form),
+        account_sid=_account_sid(form),
+        error_code=_optional_count(form, "ErrorCode"),
+        error_url=_optional_text(form, "ErrorUrl"),
+    )
+
+
+# Matched with `fullmatch`: `re.match("^…$")` lets a trailing newline through.
+_CALL_SID = re.compile(r"CA[0-9a-f]{32}")
+_CALL_SID_SHAPE = "CA and 32 lower-case hex digits"
+_ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
+_STREAM_SID = re.compile(r"MZ[0-9a-f]{32}")
+_STREAM_EVENT = re.compile("|".join(event.value for event in StreamEvent))
+_CALL_STATUS = re.compile("|".join(status.value for status in CallStatus))
+_DIRECTION = re.compile(r"inbound|outbound(?:-api|-dial)?|trunking-(?:originating|terminating)")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_PARTY = re.compile(r"\+?[0-9]{2,20}|(?:client|sips?):[^\s\x00-\x1f\x7f]{1,500}")
+
+
+def _required(form: Mapping[str, str], field: str, shape: re.Pattern[str], expectation: str) -> str:
+    value = form.get(field)
+    if value is None or not shape.fullmatch(value):
+        raise WebhookError(field, value, expectation)
+    return value
+
+
+def _optional(form: Mapping[str, str], field: str, shape: re.Pattern[str], expectation: str) -> str | None:
+    return _required(form, field, shape, expectation) if form.get(field) else None
+
+
+def _optional_text(form: Mapping[str, str], field: str) -> str | None:
+    value = form.get(field)
+    if value is not None and len(value) > TEXT_LIMIT_CHARS:
+        raise WebhookError(field, value, f"at most {TEXT_LIMIT_CHARS} characters")
+    return value or None
+
+
+def _optional_count(form: Mapping[str, str], field: str) -> int | None:
+    value = _optional(form, field, _COUNT, "a whole number")
+    return None if value is None else int(value)
+
+
+def _call_sid(form: Mapping[str, str]) -> str:
+    return _required(form, "CallSid", _CALL_SID, _CALL_SID_SHAPE)
+
+
+def _account_sid(form: Mapping[str, str]) -> str:
+    return _required(form, "AccountSid", _ACCOUNT_SID, "AC and 32 lower-case hex digits")
+
+
+def _call_status(form: Mapping[str, str]) -> CallStatus:
+    return CallStatus(_required(form, "CallStatus", _CALL_STATUS, "one of Twilio's call statuses"))
+
+
+def _party(form: Mapping[str, str], field: str) -> str:
+    """Who is at one end; a withheld number comes as a word in any case, or empty."""
+    value = form.get(field)
+    if value is not None and (value == "" or value.lower() in WITHHELD):
+        return value.lower() or "anonymous"
+    return _required(form, field, _PARTY, "+E.164, client:name, sip:user@host or anonymous")
