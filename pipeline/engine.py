@@ -18,10 +18,11 @@ from pipeline import commands
 from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Command
 from pipeline.events import response as resp
-from pipeline.events.conversation import TranscriptionCompleted
+from pipeline.events.conversation import ConversationItemTruncated, TranscriptionCompleted
 from pipeline.events.event import ClientEvent, ServerEvent
 from pipeline.events.input_audio import SpeechStarted, SpeechStopped
-from pipeline.observations import Interrupted, Observation, ToolTimed, TurnTimed
+from pipeline.events.items import Message
+from pipeline.observations import CutShort, Interrupted, Observation, ToolTimed, TurnTimed
 from pipeline.provider import ProviderError
 from pipeline.reports import Failed, Flushed, Report, ToolReturned, Transcribed, TranscriptionFailed
 from pipeline.responder import Cascade, Responder
@@ -252,6 +253,9 @@ class Engine:
                     self._observe(Interrupted(item_id, self._session.s_since_voice))
             case SpeechStopped():
                 self._turn = (event, self._session.s_since_voice, Stopwatch(self._now))
+            case ConversationItemTruncated(item_id=item_id, audio_end_ms=heard_ms):
+                item = self._session.conversation.find(item_id)
+                self._observe(CutShort(item_id, heard_ms, item.text if isinstance(item, Message) else ""))
             case TranscriptionCompleted() if self._turn is not None:
                 self._turn[2].lap("stt")
             case resp.ResponseDone() if self._turn is not None and event.response.output:

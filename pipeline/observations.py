@@ -34,6 +34,15 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class CutShort:
+    """An item was truncated: this much of it was heard, and the conversation now holds no more."""
+
+    item_id: str
+    heard_ms: int
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolTimed:
     name: str
     arguments: str
@@ -53,4 +62,4 @@ class ProviderTimed:
     seconds: float
 
 
-Observation: TypeAlias = ServerEvent | TurnTimed | Interrupted | ToolTimed | ProviderTimed
+Observation: TypeAlias = ServerEvent | TurnTimed | Interrupted | CutShort | ToolTimed | ProviderTimed

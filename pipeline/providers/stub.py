@@ -1,0 +1,92 @@
+"""Providers that do nothing at no cost, for benchmarks: whatever a call takes with them is Switchboard's own.
+
+They understand nothing, think nothing and hum instead of speaking. Nothing about them is a demonstration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
+
+import numpy as np
+
+from pipeline.audio import g711
+from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
+from pipeline.provider import ModelOutput, Prompt, ProviderError, Speech, TextDelta, Transcript, WordTime
+
+NAME: Final = "stub"
+
+TRANSCRIPT: Final = "Something was said."
+REPLY_WORDS: Final = 20
+WORD_MS: Final = 200
+"""How long a word is hummed: 300 words a minute, a fast speaker."""
+PIECE_MS: Final = 200
+
+_TONE_HZ: Final = 400  # whole periods in every piece, so that pieces join without a click
+_TONE_LEVEL: Final = 4_000  # of 32,768
+
+
+class StubTranscriber:
+    """Says `TRANSCRIPT` of any sound at all, when it ends."""
+
+    name = NAME
+    formats: tuple[AudioFormat, ...] = (PCMU, PCMA, PCM_8K, PCM_16K, PCM_24K)
+
+    async def transcribe(
+        self, audio: AsyncIterator[bytes], *, format: AudioFormat, language: str | None
+    ) -> AsyncGenerator[Transcript, None]:
+        """See `Transcriber`."""
+        length = 0
+        async for sound in audio:
+            length += len(sound)
+        yield Transcript(TRANSCRIPT if length else "", is_final=True)
+
+
+class StubModel:
+    """Answers everything with the same `words` words, in sentences of ten."""
+
+    name = NAME
+
+    def __init__(self, *, words: int = REPLY_WORDS) -> None:
+        self._deltas = tuple(
+            TextDelta(f"{' ' if number else ''}word{'.' if number % 10 == 9 or number == words - 1 else ''}")
+            for number in range(words)
+        )
+
+    async def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
+        """See `LanguageModel`."""
+        for delta in self._deltas:
+            yield delta
+
+
+class StubVoice:
+    """Hums `word_ms` milliseconds for each word, straight in µ-law: nothing is transcoded for a telephone."""
+
+    name = NAME
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    def __init__(self, *, word_ms: int = WORD_MS) -> None:
+        self._word_ms = word_ms
+        self._piece = _tone()
+
+    async def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+    ) -> AsyncGenerator[Speech, None]:
+        """See `Voice`. Raises `ProviderError` for another format."""
+        if format not in self.formats:
+            raise ProviderError(NAME, f"hums in {self.formats}, not {format}", retryable=False)
+        async for clause in clauses:
+            words = clause.split()
+            length = format.bytes_in(self._word_ms * len(words))
+            whole, rest = divmod(length, len(self._piece))
+            times = tuple(WordTime(word, at * self._word_ms) for at, word in enumerate(words))
+            sounds = [self._piece] * whole + ([self._piece[:rest]] if rest else [])
+            for number, sound in enumerate(sounds):
+                yield Speech(sound) if number else Speech(sound, clause, times)
+
+
+def _tone() -> bytes:
+    samples = PCMU.samples_in(bytes(PCMU.bytes_in(PIECE_MS)))
+    phase = 2 * math.pi * _TONE_HZ / PCMU.rate_hz * np.arange(samples)
+    return g711.pcm16_to_ulaw((_TONE_LEVEL * np.sin(phase)).astype("<i2").tobytes())

@@ -1,0 +1,124 @@
+"""An agent's file: the built-in one, a small one, and every fault of a bad one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.agent import BUILT_IN, Agent, AgentFileError, TableTool, load_agent, parse_agent
+from pipeline.audio.apology import APOLOGY_TEXT
+from pipeline.events.config import ServerVad
+from pipeline.provider import FunctionTool
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_built_in_agents_have_all_a_call_needs(name: str) -> None:
+    agent = load_agent(name)
+    assert agent.name == name
+    assert agent.greeting
+    assert agent.dialogue is not None
+    assert agent.apology == APOLOGY_TEXT  # what the recording says, if the voice has failed
+    assert {tool.function.name for tool in agent.tools if tool.ends_call} == {"hang_up"}
+
+
+def test_an_agent_with_a_name_alone_has_the_usual_rest() -> None:
+    assert parse_agent('name = "a"', "a.toml") == Agent("a")
+
+
+def test_a_file_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text(
+        """
+        name = "shop"
+        greeting = '''Hello,
+            how are you?'''
+        apology = "Sorry."
+        instructions = "Be kind."
+        voice = "en-us+f3"
+        language = "en-US"
+        phrases = ["hello"]
+        turn_detection = { silence_duration_ms = 300, interrupt_response = false }
+        [[tools]]
+        name = "find"
+        description = "Finds it."
+        key = "id"
+        parameters = { type = "object" }
+        otherwise = { found = false }
+        [tools.answers]
+        7 = { found = true }
+        """
+    )
+    agent = load_agent(path)
+    find = TableTool(
+        FunctionTool("find", "Finds it.", {"type": "object"}), "id", {"7": {"found": True}}, {"found": False}
+    )
+    assert agent == Agent(
+        name="shop",
+        greeting="Hello, how are you?",
+        apology="Sorry.",
+        instructions="Be kind.",
+        voice="en-us+f3",
+        language="en-US",
+        phrases=("hello",),
+        turn_detection=ServerVad(silence_duration_ms=300, interrupt_response=False),
+        tools=(find,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ('{"id": "7"}', True),
+        ('{"id": 7}', True),
+        ('{"id": "8"}', False),
+        ("{}", False),
+        ("[]", False),
+        ("{", False),
+    ],
+)
+def test_a_table_tool_answers_from_its_table_whatever_it_is_asked(arguments: str, found: bool) -> None:
+    tool = TableTool(FunctionTool("find"), "id", {"7": {"found": True}}, {"found": False})
+    assert json.loads(tool.answer(arguments)) == {"found": found}
+
+
+def test_all_faults_of_a_file_are_told_together_with_file_and_key() -> None:
+    with pytest.raises(AgentFileError) as failure:
+        parse_agent(
+            """
+            greating = "Hello"
+            [turn_detection]
+            threshold = 50
+            silence_duration_ms = "long"
+            [[tools]]
+            name = "find"
+            [tools.answers]
+            7 = 1
+            [[tools]]
+            name = "find"
+            [dialogue]
+            opening = "Hello"
+            fallback = "Sorry?"
+            """,
+            "bad.toml",
+        )
+    assert str(failure.value).splitlines() == [
+        "bad.toml: tools[0].answers.7: expected a table, got 1",
+        "bad.toml: tools[0].key: expected the argument by which answers are looked up, it is missing",
+        "bad.toml: tools: expected a different name for each tool, got "
+        "[{'name': 'find', 'answers': {'7': 1}}, {'name': 'find'}]",
+        "bad.toml: name: expected a text that is not empty, it is missing",
+        "bad.toml: turn_detection.threshold: expected a number from 0.01 to 0.99, got 50",
+        "bad.toml: turn_detection.silence_duration_ms: expected a number from 0 to 10000, got 'long'",
+        "bad.toml: dialogue.topics: expected at least one [[dialogue.topics]], it is missing",
+        "bad.toml: greating: unknown key; did you mean 'greeting'?",
+    ]
+    assert failure.value.path == "bad.toml"
+
+
+def test_a_file_that_is_not_toml_or_not_there_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(AgentFileError, match=r"a\.toml: is not TOML: "):
+        parse_agent("name = ", "a.toml")
+    with pytest.raises(AgentFileError, match=r"nobody\.toml: cannot be read .* built-in agent \(reception\)"):
+        load_agent(tmp_path / "nobody.toml")
