@@ -1,0 +1,178 @@
+"""The load generator: many conversing calls from one process, on one timer, through the real webhook and socket.
+
+It is meant for one core of its own. It speaks picows, the lightest WebSocket client there is, because a generator
+that is slower than the gateway measures itself; its own lateness is part of the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import numpy as np
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from simulator.load_call import FRAME_S, LoadCall, Script, Tally
+from simulator.noise import ComfortNoise
+from simulator.signature import SIGNATURE_HEADER, sign
+from simulator.sound import Codec, Sound
+from simulator.twiml_reader import Connect, read_twiml
+from simulator.webhook import Webhooks, call_form
+
+PHASES = 20
+"""Calls are spread over the 20 ms of a frame, as those of strangers are."""
+
+FRAME_BYTES = 160
+NOISE_FRAMES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The gateway to call."""
+
+    voice_url: str
+    auth_token: str
+    account_sid: str
+
+
+def script_for(clips: list[Sound], *, noise_dbfs: float, lead_s: float, barge_in_share: float, seed: int) -> Script:
+    """The callers' sounds, with noise under them, cut into frames and encoded once for all."""
+    noise = ComfortNoise(noise_dbfs, np.random.default_rng(seed))
+    return Script(
+        clips=tuple(_frames(noise.under(clip.pcm)) for clip in clips),
+        noise=_frames(noise.under(bytes(2 * FRAME_BYTES * NOISE_FRAMES))),
+        lead_s=lead_s,
+        barge_in_share=barge_in_share,
+    )
+
+
+def _frames(pcm: bytes) -> tuple[str, ...]:
+    law = Codec.PCMU.encode(pcm)
+    whole = len(law) // FRAME_BYTES * FRAME_BYTES
+    return tuple(b64encode(law[at : at + FRAME_BYTES]).decode() for at in range(0, whole, FRAME_BYTES))
+
+
+class _Line(WSListener):
+    """What picows calls; it asks for a class of its own."""
+
+    def __init__(self, receive: Callable[[bytes, float], None]) -> None:
+        self._receive = receive
+        self._now = asyncio.get_running_loop().time
+        self.is_open = False
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.is_open = True
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT:
+            self._receive(frame.get_payload_as_bytes(), self._now())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.is_open = False
+
+
+class Load:
+    """A growing number of calls. `run` keeps them talking; `add` brings more."""
+
+    def __init__(self, target: Target, script: Script, seed: int) -> None:
+        self._target = target
+        self._script = script
+        self._rng = random.Random(seed)
+        self._phases: list[list[tuple[LoadCall, _Line, WSTransport]]] = [[] for _ in range(PHASES)]
+        self._added = 0
+        self.tally = Tally()
+        self.failed = 0
+        """Calls that could not be placed, or were lost."""
+
+    @property
+    def calls(self) -> int:
+        return sum(len(phase) for phase in self._phases)
+
+    async def add(self, session: aiohttp.ClientSession) -> None:
+        """Place one more call."""
+        call_sid, stream_sid = f"CA{uuid.uuid4().hex}", f"MZ{uuid.uuid4().hex}"
+        target = self._target
+        form = call_form(
+            call_sid=call_sid,
+            account_sid=target.account_sid,
+            from_number="+15550100002",
+            to_number="+15550100001",
+            status="ringing",
+        )
+        answer = await Webhooks(session, target.auth_token).ask(target.voice_url, "POST", form)
+        document = read_twiml(answer.body, content_type=answer.content_type, base_url=answer.url)
+        connect = document.verbs[0]
+        if not isinstance(connect, Connect):
+            self.failed += 1
+            return
+        call = LoadCall(stream_sid, self._script, self.tally, random.Random(self._rng.random()))
+        line = await self._open(connect, call)
+        start = (
+            f'{{"event":"start","sequenceNumber":"1","streamSid":"{stream_sid}","start":{{"accountSid":'
+            f'"{target.account_sid}","streamSid":"{stream_sid}","callSid":"{call_sid}","tracks":["inbound"],'
+            f'"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}}}}'
+        )
+        line[1].send(WSMsgType.TEXT, b'{"event":"connected","protocol":"Call","version":"1.0.0"}')
+        line[1].send(WSMsgType.TEXT, start.encode())
+        self._phases[self._added % PHASES].append((call, *line))
+        self._added += 1
+
+    async def _open(self, connect: Connect, call: LoadCall) -> tuple[_Line, WSTransport]:
+        url = connect.stream.url
+        headers = {SIGNATURE_HEADER: sign(self._target.auth_token, url, {})}
+        transport, listener = await ws_connect(lambda: _Line(call.receive), url, extra_headers=headers)
+        assert isinstance(listener, _Line)
+        return listener, transport
+
+    async def run(self) -> None:
+        """Every call's frame every 20 ms, until cancelled."""
+        loop = asyncio.get_running_loop()
+        step_s = FRAME_S / PHASES
+        began, step = loop.time(), 0
+        while True:
+            due = began + step * step_s
+            now = loop.time()
+            if due > now:
+                await asyncio.sleep(due - now)
+                now = loop.time()
+            self._tick(self._phases[step % PHASES], now, now - due)
+            step += 1
+            if step % PHASES == 0:
+                await asyncio.sleep(0)
+
+    def _tick(self, phase: list[tuple[LoadCall, _Line, WSTransport]], now: float, late_s: float) -> None:
+        tally = self.tally
+        if phase:
+            tally.own_lateness.append(late_s * 1000)
+        for entry in list(phase):
+            call, line, transport = entry
+            if not line.is_open:
+                phase.remove(entry)
+                self.failed += 1
+                continue
+            for message in call.tick(now):
+                transport.send(WSMsgType.TEXT, message.encode())
+            tally.frames_sent += 1
+
+    def measure(self) -> Tally:
+        """Forget what was measured; from now on everything counts. The tally that is being written is returned."""
+        fresh = Tally()
+        for field in Tally.__slots__:
+            setattr(self.tally, field, getattr(fresh, field))
+        for phase in self._phases:
+            for call, _, _ in phase:
+                call.is_measured = True
+        return self.tally
+
+    def hang_up(self) -> None:
+        """Put all phones down."""
+        for phase in self._phases:
+            for _, _, transport in phase:
+                transport.send(WSMsgType.TEXT, b'{"event":"stop","sequenceNumber":"0","stop":{}}')
+                transport.disconnect()
+            phase.clear()
