@@ -20,7 +20,7 @@ from pipeline.commands import Command
 from pipeline.events import response as resp
 from pipeline.events.conversation import ConversationItemTruncated, TranscriptionCompleted
 from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.input_audio import SpeechStarted, SpeechStopped
+from pipeline.events.input_audio import DtmfEventReceived, SpeechStarted, SpeechStopped
 from pipeline.events.items import Message
 from pipeline.observations import CutShort, Interrupted, Observation, ToolTimed, TurnTimed
 from pipeline.provider import ProviderError
@@ -37,30 +37,42 @@ log = logging.getLogger(__name__)
 TRANSCRIPT_STALL_S = 2.5
 """From the end of an utterance to its words. Streaming services are done in 0.3 to 2 s (their published p99)."""
 
-UTTERANCE_BACKLOG = 1_500
-"""Pieces of sound (30 s of phone frames) a transcriber may be behind; then the utterance fails rather than grow."""
+PIECE_MS = 100
+"""Sound goes to the transcriber in pieces of this length: five frames at the price of one. Its end goes at once."""
+
+UTTERANCE_BACKLOG = 300
+"""Pieces of sound (30 s) a transcriber may be behind; then the utterance is cut short rather than grow."""
 
 
 class _Utterance:
     """Sound on its way to the transcriber."""
 
-    def __init__(self, item_id: str, audio: bytes) -> None:
+    def __init__(self, item_id: str, audio: bytes, piece_bytes: int) -> None:
         self.item_id = item_id
         self.deadline: asyncio.Timeout | None = None
         self.is_open = True
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(UTTERANCE_BACKLOG + 1)
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(UTTERANCE_BACKLOG + 2)
         self._pieces.put_nowait(audio)
+        self._gathered = bytearray()
+        self._piece_bytes = piece_bytes
 
     def hear(self, audio: bytes) -> None:
         """More of it. When the transcriber is too far behind, the utterance ends here and is cut short."""
-        if self._pieces.qsize() < UTTERANCE_BACKLOG:
-            self._pieces.put_nowait(audio)
-        else:
+        if not self.is_open:
+            return
+        self._gathered += audio
+        if len(self._gathered) < self._piece_bytes:
+            return
+        if self._pieces.qsize() >= UTTERANCE_BACKLOG:
             self.end()
+        else:
+            self._pieces.put_nowait(bytes(self._gathered))
+            self._gathered.clear()
 
     def end(self) -> None:
         if self.is_open:
             self.is_open = False
+            self._pieces.put_nowait(bytes(self._gathered))
             self._pieces.put_nowait(None)
 
     async def sound(self, transcoder: Transcoder) -> AsyncGenerator[bytes, None]:
@@ -140,7 +152,9 @@ class Engine:
 
     def report(self, report: Report) -> None:
         """What a worker did."""
-        self._perform(self._session.report(report))
+        outputs = self._session.report(report)
+        if outputs:
+            self._perform(outputs)
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""
@@ -164,7 +178,7 @@ class Engine:
         assert self._tasks is not None, "commands come out of a running session only"
         match command:
             case commands.Transcribe(item_id=item_id, audio=audio):
-                utterance = _Utterance(item_id, audio)
+                utterance = _Utterance(item_id, audio, self._session.config.input_format.bytes_in(PIECE_MS))
                 self._utterance = utterance
                 task = self._tasks.create_task(self._transcribe(utterance))
                 self._transcriptions[item_id] = (utterance, task)
@@ -211,8 +225,12 @@ class Engine:
                     utterance.deadline.reschedule(asyncio.get_running_loop().time() + TRANSCRIPT_STALL_S)
                 transcripts = transcriber.transcribe(sound, format=target, language=config.language)
                 async with aclosing(transcripts):
+                    has_ended = False
                     async for transcript in transcripts:
+                        has_ended = transcript.is_final
                         self.report(Transcribed(item_id, transcript.text, transcript.is_final))
+                    if not has_ended:
+                        raise ProviderError(transcriber.name, "ended without a final transcript", retryable=True)
         except TimeoutError:
             message = f"{transcriber.name}: no words {TRANSCRIPT_STALL_S:g} seconds after the caller stopped"
             self.report(TranscriptionFailed(item_id, message))
@@ -251,6 +269,8 @@ class Engine:
                 if self._has_flushed:
                     self._has_flushed = False
                     self._observe(Interrupted(item_id, self._session.s_since_voice))
+            case DtmfEventReceived():
+                self._has_flushed = False  # what a key has interrupted, the next word has not
             case SpeechStopped():
                 self._turn = (event, self._session.s_since_voice, Stopwatch(self._now))
             case ConversationItemTruncated(item_id=item_id, audio_end_ms=heard_ms):
@@ -271,10 +291,7 @@ class Engine:
                 pass
 
     def _leave(self) -> None:
-        """Stop all work; what was not heard by now never will be, so the conversation keeps only what was."""
-        if self._answer is not None:
-            self._answer.cancel()
+        """Stop all work but functions: what they have begun is done, and the conversation should know."""
+        self._perform(self._session.close())
         for _, task in self._transcriptions.values():
             task.cancel()
-        if self._transport.plays and not self._session.ledger.is_drained:
-            self.report(Flushed(self._transport.flush()))

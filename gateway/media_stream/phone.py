@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from gateway.fast_lane import Direct
 from gateway.media_stream.messages import StreamWriter
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.playback import Playback
@@ -35,6 +36,7 @@ class Phone:
         metrics: Metrics,
         send_text: Callable[[str], Awaitable[None]],
         lost: Callable[[], None],
+        direct: Direct | None,
     ) -> None:
         self._writer = writer
         self._playback = playback
@@ -42,6 +44,7 @@ class Phone:
         self._metrics = metrics
         self._send_text = send_text
         self._lost = lost
+        self._direct = direct
         self._report: Callable[[Report], None] | None = None
         self._outbox: deque[str] = deque()
         self._has_mail = asyncio.Event()
@@ -66,7 +69,8 @@ class Phone:
     def flush(self) -> int:
         position = self._playback.flush(self._pacer.now())
         self._outbox.clear()
-        self._post(self._writer.clear)
+        self._outbox.append(self._writer.clear)
+        self._post()
         self._has_room.set()
         return position
 
@@ -96,9 +100,12 @@ class Phone:
                 await self._send_text(outbox.popleft())
             self._writing_since = None
 
-    def _post(self, text: str) -> None:
-        self._outbox.append(text)
-        self._has_mail.set()
+    def _post(self) -> None:
+        """See that the outbox is sent: at once if the server can, else by the writer task, in order."""
+        if self._direct is not None and self._writing_since is None and self._direct.send_now(self._outbox):
+            self._outbox.clear()
+        else:
+            self._has_mail.set()
 
     def _pump(self) -> None:
         """Send what is due, and be woken when more is."""
@@ -110,8 +117,10 @@ class Phone:
         underruns = self._playback.underruns
         for piece in self._playback.take_due(now):
             self._outbox.append(self._writer.media(piece.audio))
-            self._post(self._writer.mark(piece.mark))
+            self._outbox.append(self._writer.mark(piece.mark))
             self._metrics.frames_out.inc()
+        if self._outbox:
+            self._post()
         if self._playback.underruns > underruns:
             self._metrics.playout_underruns.inc()
         if self._playback.has_room:

@@ -21,6 +21,7 @@ from gateway.calls.call import Call, EndReason
 from gateway.calls.chronicle import Chronicle
 from gateway.calls.store import CallStore
 from gateway.errors import IllegalStep, SignatureRefused, TokenRefused
+from gateway.fast_lane import EXTENSION, Direct
 from gateway.logs import about
 from gateway.media_stream import messages
 from gateway.media_stream.messages import StreamWriter
@@ -88,18 +89,20 @@ class MediaSocket:
             return
         with about(call.call_sid):
             await send({"type": "websocket.accept"})
-            await _Stream(exchange, call, receive, send).run()
+            direct = scope.get("extensions", {}).get(EXTENSION)
+            await _Stream(exchange, call, receive, send, direct).run()
 
 
 class _Stream:
     """One accepted stream."""
 
-    def __init__(self, exchange: Exchange, call: Call, receive: Receive, send: Send) -> None:
+    def __init__(self, exchange: Exchange, call: Call, receive: Receive, send: Send, direct: Direct | None) -> None:
         self._exchange = exchange
         self._call = call
         self._generation = call.generation
         self._receive = receive
         self._send = send
+        self._direct = direct
 
     async def run(self) -> None:
         start = await self._await_start()
@@ -157,6 +160,7 @@ class _Stream:
             exchange.metrics,
             self._send_text,
             lambda: engine.stop(),
+            self._direct,
         )
         engine = Engine(
             session,
@@ -169,7 +173,7 @@ class _Stream:
         )
         phone.report_to(engine.report)
         timeline = Timeline(start.audio_format)
-        reader = Reader(engine, phone, timeline, pacer, exchange.metrics, self._receive)
+        reader = Reader(engine, phone, timeline, pacer, exchange.metrics, self._receive, self._direct)
         chronicle.begin(start.stream_sid)
         greeting = exchange.agent.greeting
         hang_up, end = None, None

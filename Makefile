@@ -1,0 +1,75 @@
+# Everything a developer or a newcomer runs. `make` alone says what there is.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# A build machine's pip may know a mirror; nothing here names one.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := gateway pipeline twiml simulator tests
+
+.DEFAULT_GOAL := help
+.PHONY: help call run demo bench test check format clean
+
+help:  ## what there is
+	@echo "Switchboard: give a phone number an AI voice agent"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "First time here? make call"
+
+call: $(VENV)/.local  ## hear it: a simulated phone call, end to end, no account, no key
+	@$(BIN)/switchboard demo --call --save out
+
+demo: $(VENV)/.local  ## a gateway with built-in providers on this machine, to call with `switchboard simulate`
+	@$(BIN)/switchboard demo
+
+run: $(VENV)/.local  ## answer a real number: settings from .env, and what to do next
+	@$(BIN)/switchboard serve --log-format text
+
+bench: $(VENV)/.bench  ## calls per core, latency and memory, beside a bare echo on the same machine
+	@$(BIN)/switchboard bench --calls 300 --floor
+
+test: $(VENV)/.test redis  ## everything: format, lint, types, tests with coverage
+	@$(MAKE) --no-print-directory check PYTHON=$(PYTHON) VENV=$(VENV)
+
+check: $(VENV)/.test  ## the same, installing nothing but Python packages
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+format: $(VENV)/.test  ## let ruff write what it can
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+clean:  ## forget what was built; .venv stays
+	rm -rf out build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The environment, once; again when pyproject.toml changes. A fresh Debian lacks the module that makes one.
+$(BIN)/python:
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory python-venv
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.%: pyproject.toml $(BIN)/python
+	@echo "installing into $(VENV): $*"
+	@$(PIP) install --editable '.[$(if $(filter test,$*),local$(comma)bench$(comma)test,$(if $(filter bench,$*),bench,local))]'
+	@touch $@
+
+comma := ,
+
+.PHONY: python-venv redis
+python-venv:
+	@command -v apt-get >/dev/null || { echo "this Python has no venv module: install it"; exit 2; }
+	@echo "installing the python3-venv package"
+	@$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq python3-venv >/dev/null
+
+redis:
+	@command -v redis-server >/dev/null || { command -v apt-get >/dev/null && \
+		echo "installing the redis-server package" && \
+		$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq redis-server >/dev/null; } || \
+		{ echo "redis-server is needed for the tests: install it and run make test again"; exit 2; }
+
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

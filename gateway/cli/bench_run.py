@@ -1,0 +1,125 @@
+"""One run of the benchmark: a server on one core, the load on another, and what both of them showed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from gateway.cli.bench_server import Server, running
+from simulator.load import Load, Target, script_for
+from simulator.voices import Voices
+
+SETTLE_S = 5.0
+"""After the last call was placed, and between the first call and the others: greetings are over, caches warm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    calls: int
+    rate: float
+    duration: float
+    barge_in: float
+    noise: float
+    lead: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run. Times in milliseconds; None where there is nothing to measure."""
+
+    server: str
+    calls: int
+    failed: int
+    cpu_percent: float
+    cpu_ms_per_call_s: float
+    rss_mb: float
+    rss_kb_per_added_call: float
+    voice_to_voice_p50: float | None
+    voice_to_voice_p95: float | None
+    barge_in_to_clear_p50: float | None
+    barge_in_to_clear_p95: float | None
+    frame_lateness_p50: float | None
+    frame_lateness_p95: float | None
+    frame_lateness_p99: float | None
+    underruns: int
+    turns: int
+    unanswered: int
+    barge_ins: int
+    unstopped: int
+    generator_lateness_p99: float | None
+
+
+async def measure(name: str, module: str, arguments: tuple[str, ...], options: Options) -> Figures:
+    cores = sorted(os.sched_getaffinity(0))
+    is_pinned = len(cores) > 1
+    if is_pinned:
+        os.sched_setaffinity(0, {cores[0]})
+    try:
+        voices = Voices()
+        script = script_for(
+            [voices.clip(clip.name) for clip in voices.clips],
+            noise_dbfs=options.noise,
+            lead_s=options.lead / 1000,
+            barge_in_share=options.barge_in,
+            seed=options.seed,
+        )
+        log = Path(tempfile.mkstemp(prefix="switchboard-bench-", suffix=".log")[1])
+        async with running(module, *arguments, core=cores[-1] if is_pinned else None, log=log) as server:
+            load = Load(Target(server.voice_url, server.auth_token, "AC" + "0" * 32), script, options.seed)
+            return await _run(name, server, load, options)
+    finally:
+        os.sched_setaffinity(0, set(cores))
+
+
+async def _run(name: str, server: Server, load: Load, options: Options) -> Figures:
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(load.run())
+        await load.add(session)
+        await asyncio.sleep(SETTLE_S)
+        alone = server.used()
+        for _ in range(options.calls - 1):
+            await load.add(session)
+            await asyncio.sleep(1 / options.rate)
+        await asyncio.sleep(SETTLE_S)
+        tally, before, began = load.measure(), server.used(), asyncio.get_running_loop().time()
+        await asyncio.sleep(options.duration)
+        after, took_s = server.used(), asyncio.get_running_loop().time() - began
+        running.cancel()
+        load.hang_up()
+    cpu_s = after.cpu_s - before.cpu_s
+    return Figures(
+        server=name,
+        calls=options.calls,
+        failed=load.failed,
+        cpu_percent=round(100 * cpu_s / took_s, 1),
+        cpu_ms_per_call_s=round(1000 * cpu_s / took_s / options.calls, 3),
+        rss_mb=round(after.rss_bytes / 1e6, 1),
+        rss_kb_per_added_call=round((after.rss_bytes - alone.rss_bytes) / 1e3 / max(1, options.calls - 1), 1),
+        voice_to_voice_p50=percentile(tally.voice_to_voice, 50),
+        voice_to_voice_p95=percentile(tally.voice_to_voice, 95),
+        barge_in_to_clear_p50=percentile(tally.barge_in_to_clear, 50),
+        barge_in_to_clear_p95=percentile(tally.barge_in_to_clear, 95),
+        frame_lateness_p50=percentile(tally.lateness, 50),
+        frame_lateness_p95=percentile(tally.lateness, 95),
+        frame_lateness_p99=percentile(tally.lateness, 99),
+        underruns=tally.underruns,
+        turns=len(tally.voice_to_voice),
+        unanswered=tally.unanswered,
+        barge_ins=len(tally.barge_in_to_clear),
+        unstopped=tally.unstopped,
+        generator_lateness_p99=percentile(tally.own_lateness, 99),
+    )
+
+
+def percentile(values: list[float], percent: float) -> float | None:
+    """The value below which so many percent lie; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))], 1)
