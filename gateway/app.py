@@ -30,6 +30,7 @@ from gateway.media_stream.socket import Exchange, MediaSocket
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from pipeline.agent import Agent, load_agent
+from pipeline.provider import Prepares
 from pipeline.providers import registry
 from pipeline.responder import Cascade
 from pipeline.toolbox import Toolbox, table_tools
@@ -128,6 +129,9 @@ def create_gateway(settings: Settings) -> Gateway:
                     end_call=end_call,
                 )
             )
+            for provider in (cascade.transcriber, cascade.model, cascade.voice):
+                if isinstance(provider, Prepares):
+                    await provider.prepare()
             lag, sweep = tasks.create_task(_measure_lag(metrics)), tasks.create_task(_sweep(desk))
             yield
             lag.cancel()

@@ -2,6 +2,7 @@
 
     name = "reception"
     greeting = "Hello, how can I help you?"         # spoken word for word when the call begins
+    welcome_back = "Sorry, we were cut off."        # the same, when a lost line is back in mid-conversation
     apology = "I'm sorry, something went wrong."    # spoken when a provider fails
     instructions = "You are …"                      # what a real language model is told
     voice = "en-us"                                 # a name of the voice provider's; may be left out
@@ -32,6 +33,8 @@ from pipeline.providers.dialogue import Dialogue, read_dialogue
 
 BUILT_IN: Final = ("reception",)
 """Agents that come with the package, by name."""
+
+WELCOME_BACK: Final = "Sorry, we were cut off for a moment. Please go on."
 
 MAX_WAIT_MS: Final = 10_000
 """Of prefix padding and silence, as in `ServerVad`."""
@@ -77,6 +80,7 @@ class Agent:
     name: str
     greeting: str = ""
     """Empty: the caller speaks first."""
+    welcome_back: str = WELCOME_BACK
     apology: str = APOLOGY_TEXT
     instructions: str = ""
     voice: str | None = None
@@ -114,6 +118,7 @@ def parse_agent(text: str, path: str) -> Agent:
     agent = Agent(
         name=table.text("name"),
         greeting=_one_line(table.text("greeting", "")),
+        welcome_back=_one_line(table.text("welcome_back", WELCOME_BACK)),
         apology=_one_line(table.text("apology", APOLOGY_TEXT)),
         instructions=table.text("instructions", ""),
         voice=table.text("voice", "") or None,

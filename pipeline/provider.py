@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.events.items import Item
@@ -137,3 +137,10 @@ class Voice(Protocol):
     ) -> AsyncGenerator[Speech, None]:
         """The clauses, spoken in order in `format` (one of `formats`); ends when they end."""
         ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A provider that is slow the first time: it loads a model or opens a connection."""
+
+    async def prepare(self) -> None: ...

@@ -9,6 +9,7 @@ task that runs it closes both providers' generators on the way out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Respond
+from pipeline.observations import ProviderTimed
 from pipeline.provider import (
     LanguageModel,
     ModelOutput,
@@ -29,6 +31,7 @@ from pipeline.provider import (
 )
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.sentences import Clauses
+from pipeline.timing import Timing
 
 MODEL_STALL_S = 4.0
 """No word for this long, at the start or in the middle: the caller would think the line is dead."""
@@ -64,12 +67,17 @@ class Responder:
         report: Callable[[Report], None],
         room: Callable[[], Awaitable[None]],
         first_clause: Callable[[], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        timed: Callable[[ProviderTimed], None] = lambda _: None,
     ) -> None:
         self._cascade = cascade
         self._format = output_format
         self._report = report
         self._room = room
         self._first_clause = first_clause
+        self._now = now
+        self._timed = timed
 
     async def respond(self, command: Respond) -> None:
         """Make the answer; every way it can end but cancellation ends in `Finished` or `Failed`."""
@@ -116,19 +124,22 @@ class Responder:
             await _put(clauses, cutter.push(command.script))
         else:
             model = self._cascade.model
+            timing = Timing(model.name, "llm", self._now, self._timed)
             async with (
                 aclosing(model.respond(command.prompt)) as said,
                 aclosing(_unstalled(said, model.name)) as outputs,
             ):
-                async for output in outputs:
-                    match output:
-                        case TextDelta(text=text):
-                            self._report(TextMade(response_id, text))
-                            await _put(clauses, cutter.push(text))
-                        case ToolRequest(call_id=call_id, name=name, arguments=arguments):
-                            self._report(ToolRequested(response_id, call_id, name, arguments))
-                        case TokensUsed():
-                            used = output
+                with timing:
+                    async for output in outputs:
+                        timing.came()
+                        match output:
+                            case TextDelta(text=text):
+                                self._report(TextMade(response_id, text))
+                                await _put(clauses, cutter.push(text))
+                            case ToolRequest(call_id=call_id, name=name, arguments=arguments):
+                                self._report(ToolRequested(response_id, call_id, name, arguments))
+                            case TokensUsed():
+                                used = output
         await _put(clauses, cutter.flush())
         await clauses.put(None)
         return used
@@ -138,14 +149,19 @@ class Responder:
         spoken = self._format if self._format in voice.formats else voice.formats[0]
         transcoder = Transcoder(spoken, self._format)
         try:
-            async with asyncio.timeout(None) as deadline:
-                owed = _SoundOwed(deadline)
-                told = self._told(clauses, owed)
-                async with aclosing(voice.speak(told, format=spoken, voice=self._cascade.voice_name)) as speech:
-                    async for piece in speech:
-                        owed.sounded()
-                        self._report(AudioMade(response_id, transcoder.push(piece.audio), piece.text, piece.words))
-                        await owed.pause(self._room())
+            with Timing(voice.name, "tts", self._now, self._timed) as timing:
+                async with asyncio.timeout(None) as deadline:
+                    owed = _SoundOwed(deadline)
+                    told = self._told(clauses, owed, timing)
+                    async with aclosing(voice.speak(told, format=spoken, voice=self._cascade.voice_name)) as speech:
+                        async for piece in speech:
+                            owed.sounded()
+                            timing.came()
+                            audio = transcoder.push(piece.audio)
+                            self._report(AudioMade(response_id, audio, piece.text, piece.words))
+                            await owed.pause(self._room())
+                    if not owed.has_all:
+                        raise ProviderError(voice.name, "stopped before it had said everything", retryable=True)
         except TimeoutError:
             stalled = ProviderError(voice.name, f"no sound for {VOICE_STALL_S:g} seconds", retryable=True)
             raise _Voiceless from stalled
@@ -154,16 +170,20 @@ class Responder:
         if tail := transcoder.flush():
             self._report(AudioMade(response_id, tail))
 
-    async def _told(self, clauses: asyncio.Queue[str | None], owed: _SoundOwed) -> AsyncGenerator[str, None]:
+    async def _told(
+        self, clauses: asyncio.Queue[str | None], owed: _SoundOwed, timing: Timing
+    ) -> AsyncGenerator[str, None]:
         """What the voice is given to say."""
         clause = await clauses.get()
         if clause is not None:
             self._first_clause()
+            timing.asked()
         while clause is not None:
             owed.given()
             yield clause
             owed.idle()
             clause = await clauses.get()
+        owed.has_all = True
         owed.given()
 
 
@@ -175,6 +195,8 @@ class _SoundOwed:
         self._is_idle = True
         """It asks for its next clause and has made sound since the last: silence is its right."""
         self._is_owing = False
+        self.has_all = False
+        """It was told that there are no more clauses."""
 
     def given(self) -> None:
         """It was given a clause, or told that there are no more."""

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,6 +14,7 @@ from gateway import logs
 from gateway.app import Gateway, create_gateway
 from gateway.errors import SettingsError
 from gateway.server import serve
+from gateway.setting_values import is_loopback
 from gateway.settings import Settings, read_settings
 from pipeline.agent import AgentFileError
 from pipeline.provider import ProviderError
@@ -77,9 +79,22 @@ def _announce(settings: Settings, port: int) -> None:
         ("public URL", settings.public_url),
         ("twilio", f"{account}  {check}"),
         ("providers", f"stt {settings.stt} · llm {settings.llm} · tts {settings.tts}"),
-        ("voice URL", f"{settings.http_url('/twilio/voice')}  (POST; set it on your number)"),
+        ("voice URL", f"{settings.http_url('/twilio/voice')}  (POST)"),
         ("ready", f"{settings.host}:{port}  /healthz /readyz /metrics"),
     )
     click.echo(f"switchboard {version('switchboard-voice')}", err=True)
     for name, value in lines:
         click.echo(f"  {name:<11} {value}", err=True)
+    for line in _what_next(settings):
+        click.echo(line, err=True)
+
+
+def _what_next(settings: Settings) -> tuple[str, ...]:
+    """What stands between this gateway and a caller."""
+    if not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        return (f"Set the number's voice URL to {settings.http_url('/twilio/voice')} and call it.",)
+    return (
+        "Twilio cannot reach this address. To answer a real number, open a tunnel to it (ngrok http "
+        f"{settings.port}), put its https URL into .env as PUBLIC_URL=…, and start again.",
+        f"Without a number: switchboard simulate --url {settings.public_url} --say hello",
+    )

@@ -115,6 +115,8 @@ class _Stream:
             log.warning("stream refused: %s", refusal)
             await self._close(1008)
             return
+        if self._generation == 1:
+            self._exchange.metrics.call_setup_s.observe(self._exchange.pacer.now() - self._call.started_at_s)
         with about(self._call.call_sid, start.stream_sid):
             log.info("= stream begins: %s", start.audio_format.encoding.value)
             hang_up, end = await self._converse(start)
@@ -175,7 +177,7 @@ class _Stream:
         timeline = Timeline(start.audio_format)
         reader = Reader(engine, phone, timeline, pacer, exchange.metrics, self._receive, self._direct)
         chronicle.begin(start.stream_sid)
-        greeting = exchange.agent.greeting
+        greeting = exchange.agent.welcome_back if call.history else exchange.agent.greeting
         hang_up, end = None, None
         try:
             async with asyncio.TaskGroup() as tasks:
