@@ -137,7 +137,8 @@ class Answers:
         if response is None:
             return []
         details = wire.StatusDetails(type="failed", code=failed.code, message=failed.message)
-        events = self._end(response, ResponseState.FAILED, details)
+        spoken_id = response.spoken_item_id
+        events = self._end(response, ResponseState.FAILED, details) + self._unsay(response, spoken_id)
         return [*events, *self.apologise(config, is_voiceless=failed.is_voiceless)]
 
     def apologise(self, config: SessionConfig, *, is_voiceless: bool) -> list[ServerEvent | commands.Command]:
@@ -146,35 +147,54 @@ class Answers:
         if self._failures > MOST_FAILURES and self._plays and self.phase is not Phase.ENDED:
             self._step(Phase.ENDED)
             return [commands.HangUp(reason="provider_failed", farewell=self._apology)]
-        if not self._apology or self.active is not None:
+        if not self._apology or self.active is not None or self.phase is Phase.ENDED:
             return []
         outputs = self.respond(config, script=self._apology, is_recorded=is_voiceless)
         self._apologising = self.active.id if self.active else None
         return outputs
 
-    def cancel(self, reason: wire.CancelReason) -> tuple[list[commands.Command], list[ServerEvent]]:
-        """Stop the answer under way, if any: the command, and the closers of all it had opened."""
+    def cancel(
+        self, reason: wire.CancelReason, *, cut_follows: bool = False
+    ) -> tuple[list[commands.Command], list[ServerEvent]]:
+        """Stop the answer under way, if any: the command, and the closers of all it had opened.
+
+        `cut_follows`: the caller of this has its sound cut, and with it its words.
+        """
         response = self.active
         if response is None:
             return [], []
         details = wire.StatusDetails(type="cancelled", reason=reason)
-        return [commands.Cancel(response.id)], self._end(response, ResponseState.CANCELLED, details)
+        spoken_id = response.spoken_item_id
+        events = self._end(response, ResponseState.CANCELLED, details)
+        if not (cut_follows and spoken_id and self._ledger.holds(spoken_id)):
+            events += self._unsay(response, spoken_id)
+        return [commands.Cancel(response.id)], events
 
-    def interrupt(self) -> tuple[list[commands.Command], list[ServerEvent]]:
+    def interrupt(
+        self, reason: wire.CancelReason = "turn_detected"
+    ) -> tuple[list[commands.Command], list[ServerEvent]]:
         """The caller cuts in: stop the answer, and whatever of earlier ones is still to be heard."""
-        stops, events = self.cancel("turn_detected")
-        if self._plays and not self._ledger.is_drained:
+        flushes = self._plays and not self._ledger.is_drained
+        stops, events = self.cancel(reason, cut_follows=flushes)
+        if flushes:
             stops.append(commands.Flush())
         if stops and self.phase is Phase.ENDING:
             self._step(Phase.TALKING)
         return stops, events
 
-    def keep_result(self, returned: reports.ToolReturned) -> list[ServerEvent]:
+    def close(self) -> list[ServerEvent | commands.Command]:
+        """Nobody listens any more: stop everything, and begin nothing new."""
+        stops, events = self.interrupt("client_cancelled")
+        if self.phase is not Phase.ENDED:
+            self._step(Phase.ENDED)
+        return [*stops, *events]
+
+    def keep_result(self, returned: reports.ToolReturned, *, ends_call: bool) -> list[ServerEvent]:
         """A function of ours has returned; its result joins the conversation exactly once."""
         if returned.call_id not in self._running_tools:
             return []
         self._running_tools.discard(returned.call_id)
-        if returned.ends_call and self.phase is Phase.TALKING:
+        if ends_call and self.phase is Phase.TALKING:
             self._step(Phase.ENDING)
         item_id = self._make_id("item")
         return self._items.added(FunctionCallOutput(id=item_id, call_id=returned.call_id, output=returned.output))
@@ -199,10 +219,16 @@ class Answers:
         details: wire.StatusDetails | None = None,
         usage: wire.Usage | None = None,
     ) -> list[ServerEvent]:
-        if response.spoken_item_id:
+        if response.spoken_item_id and state is ResponseState.COMPLETED:
             self._ledger.finish(response.spoken_item_id)
         self.active = None
         return response.end(state, details, usage)
+
+    def _unsay(self, response: Response, spoken_id: str | None) -> list[ServerEvent]:
+        """Words of a broken-off answer that got no sound were never said. A client that plays tells us itself."""
+        if spoken_id is None or not (self._plays and response.speaks):
+            return []
+        return self._items.cut(self._ledger.made(spoken_id))
 
     def _step(self, phase: Phase) -> None:
         if phase not in LEGAL_STEPS[self.phase]:

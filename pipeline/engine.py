@@ -237,9 +237,13 @@ class Engine:
                     if not utterance.is_open:
                         utterance.deadline.reschedule(asyncio.get_running_loop().time() + TRANSCRIPT_STALL_S)
                     transcripts = transcriber.transcribe(sound, format=target, language=config.language)
+                    is_final = False
                     async with aclosing(transcripts):
                         async for transcript in transcripts:
-                            self.report(Transcribed(item_id, transcript.text, transcript.is_final))
+                            is_final = transcript.is_final
+                            self.report(Transcribed(item_id, transcript.text, is_final))
+                    if not is_final:
+                        raise ProviderError(transcriber.name, "ended without a final transcript", retryable=True)
         except TimeoutError:
             message = f"{transcriber.name}: no words {TRANSCRIPT_STALL_S:g} seconds after the caller stopped"
             self.report(TranscriptionFailed(item_id, message))

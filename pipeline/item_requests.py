@@ -62,18 +62,25 @@ class ItemRequests:
             return self.refused("item_delete_invalid_item_id", str(error), "item_id", event.event_id)
         return [wire.ConversationItemDeleted(event_id=self._make_id("event"), item_id=event.item_id)]
 
-    def truncate(self, event: wire.ConversationItemTruncate) -> list[ServerEvent]:
-        """Keep of an assistant's spoken item only what the peer says it has played."""
+    def refusal_of(self, event: wire.ConversationItemTruncate) -> list[ServerEvent]:
+        """The error that a truncation deserves; empty if it can be done."""
         if not self._conversation.holds(event.item_id):
             text = str(UnknownItem(event.item_id))
             return self.refused("item_truncate_invalid_item_id", text, "item_id", event.event_id)
-        made_ms = self._ledger.made_ms(event.item_id)
-        if made_ms is None:
+        kept_ms = self._ledger.kept_ms(event.item_id)
+        if kept_ms is None:
             text = "Only model output audio messages can be truncated"
             return self.refused("invalid_value", text, "item_id", event.event_id)
-        if not 0 <= event.audio_end_ms <= made_ms + TRUNCATE_SLACK_MS:
-            text = f"Audio content of {made_ms}ms is already shorter than {event.audio_end_ms}ms"
+        if event.content_index != 0:
+            text = f"Invalid value: {event.content_index}. A spoken item has one content part, 0."
+            return self.refused("invalid_value", text, "content_index", event.event_id)
+        if not 0 <= event.audio_end_ms <= kept_ms + TRUNCATE_SLACK_MS:
+            text = f"Audio content of {kept_ms}ms is already shorter than {event.audio_end_ms}ms"
             return self.refused("invalid_value", text, "audio_end_ms", event.event_id)
+        return []
+
+    def truncate(self, event: wire.ConversationItemTruncate) -> list[ServerEvent]:
+        """Keep of an assistant's spoken item only what the peer says it has played. Ask `refusal_of` first."""
         return self.cut(self._ledger.truncate(event.item_id, event.audio_end_ms))
 
     def cut(self, heard: Heard) -> list[ServerEvent]:

@@ -20,7 +20,7 @@ MAX_ITEMS = 64
 
 SLOWEST_CHARS_PER_S = 15.0
 """Pace assumed for a clause whose end is not made yet, if its voice gives no word times: ordinary speech.
-Guessing slower than the truth would claim words that nobody heard."""
+Guessing faster than the truth would claim words that nobody heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,14 @@ class _Entry:
     samples: int = 0
     """Made so far."""
     is_finished: bool = False
-    """No more will be made."""
+    """Its last clause was spoken to its end."""
     clauses: list[_Clause] = field(default_factory=list)
     cut_at: int | None = None
     """Samples of it that were heard before a flush threw the rest away."""
+
+    @property
+    def kept(self) -> int:
+        return self.samples if self.cut_at is None else self.cut_at
 
 
 class PlaybackLedger:
@@ -87,7 +91,7 @@ class PlaybackLedger:
         self.end += samples
 
     def finish(self, item_id: str) -> None:
-        """No more sound will be made for this item."""
+        """All of this item has been spoken; what was broken off is never finished."""
         if entry := self._entries.get(item_id):
             entry.is_finished = True
 
@@ -102,7 +106,6 @@ class PlaybackLedger:
         for item_id, entry in self._entries.items():
             if entry.cut_at is None and entry.begins + entry.samples > self.position:
                 entry.cut_at = max(0, self.position - entry.begins)
-                entry.is_finished = True
                 cut.append(self.heard(item_id))
         self.end = self.position
         return cut
@@ -110,13 +113,22 @@ class PlaybackLedger:
     def truncate(self, item_id: str, audio_end_ms: int) -> Heard:
         """A client that plays for itself says how much of an item it has played. KeyError without sound."""
         entry = self._entries[item_id]
-        entry.cut_at = min(entry.samples, audio_end_ms * self._rate_hz // 1000)
+        entry.cut_at = min(entry.kept, audio_end_ms * self._rate_hz // 1000)
         return self.heard(item_id)
 
-    def made_ms(self, item_id: str) -> int | None:
-        """Length of all sound made for an item; None for an item without sound."""
+    def holds(self, item_id: str) -> bool:
+        """Whether sound was made for this item."""
+        return item_id in self._entries
+
+    def kept_ms(self, item_id: str) -> int | None:
+        """Length of an item's sound that was not thrown away; None for an item without sound."""
         entry = self._entries.get(item_id)
-        return entry.samples * 1000 // self._rate_hz if entry else None
+        return entry.kept * 1000 // self._rate_hz if entry else None
+
+    def made(self, item_id: str) -> Heard:
+        """All that can ever be heard of an item that was broken off: thoughts that got no sound are not in it."""
+        entry = self._entries.get(item_id)
+        return self._until(item_id, entry, entry.kept) if entry else Heard(item_id, 0, "", is_whole=False)
 
     def heard(self, item_id: str) -> Heard:
         """What of an item has reached the listener by now. Raises KeyError for an item without sound."""
@@ -124,6 +136,9 @@ class PlaybackLedger:
         samples = entry.cut_at
         if samples is None:
             samples = min(entry.samples, max(0, self.position - entry.begins))
+        return self._until(item_id, entry, samples)
+
+    def _until(self, item_id: str, entry: _Entry, samples: int) -> Heard:
         return Heard(
             item_id=item_id,
             ms=samples * 1000 // self._rate_hz,

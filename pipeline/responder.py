@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ from pipeline.provider import (
 )
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.sentences import Clauses
+from pipeline.stall import Stall
 from pipeline.timing import Timing
 
 MODEL_STALL_S = 4.0
@@ -123,26 +124,35 @@ class Responder:
             self._report(TextMade(response_id, command.script))
             await _put(clauses, cutter.push(command.script))
         else:
-            model = self._cascade.model
-            timing = Timing(model.name, "llm", self._now, self._timed)
-            async with (
-                aclosing(model.respond(command.prompt)) as said,
-                aclosing(_unstalled(said, model.name)) as outputs,
-            ):
-                with timing:
-                    async for output in outputs:
-                        timing.came()
-                        match output:
-                            case TextDelta(text=text):
-                                self._report(TextMade(response_id, text))
-                                await _put(clauses, cutter.push(text))
-                            case ToolRequest(call_id=call_id, name=name, arguments=arguments):
-                                self._report(ToolRequested(response_id, call_id, name, arguments))
-                            case TokensUsed():
-                                used = output
+            async with aclosing(self._answer(command)) as outputs:
+                async for output in outputs:
+                    match output:
+                        case TextDelta(text=text):
+                            self._report(TextMade(response_id, text))
+                            await _put(clauses, cutter.push(text))
+                        case ToolRequest(call_id=call_id, name=name, arguments=arguments):
+                            self._report(ToolRequested(response_id, call_id, name, arguments))
+                        case TokensUsed():
+                            used = output
         await _put(clauses, cutter.flush())
         await clauses.put(None)
         return used
+
+    async def _answer(self, command: Respond) -> AsyncGenerator[ModelOutput, None]:
+        """What the model says; `ProviderError` once it has said nothing for too long."""
+        model = self._cascade.model
+        try:
+            with Timing(model.name, "llm", self._now, self._timed) as timing:
+                async with Stall(MODEL_STALL_S) as stall, aclosing(model.respond(command.prompt)) as outputs:
+                    stall.owes()
+                    async for output in outputs:
+                        timing.came()
+                        stall.rests()  # whoever takes it may take his time
+                        yield output
+                        stall.owes()
+        except TimeoutError:
+            message = f"no word for {MODEL_STALL_S:g} seconds"
+            raise ProviderError(model.name, message, retryable=True) from None
 
     async def _speak(self, response_id: str, clauses: asyncio.Queue[str | None]) -> None:
         voice = self._cascade.voice
@@ -150,8 +160,8 @@ class Responder:
         transcoder = Transcoder(spoken, self._format)
         try:
             with Timing(voice.name, "tts", self._now, self._timed) as timing:
-                async with asyncio.timeout(None) as deadline:
-                    owed = _SoundOwed(deadline)
+                async with Stall(VOICE_STALL_S) as stall:
+                    owed = _SoundOwed(stall)
                     told = self._told(clauses, owed, timing)
                     async with aclosing(voice.speak(told, format=spoken, voice=self._cascade.voice_name)) as speech:
                         async for piece in speech:
@@ -188,10 +198,10 @@ class Responder:
 
 
 class _SoundOwed:
-    """Whether the voice owes us sound, kept as the deadline by which some must have come."""
+    """Whether the voice owes us sound: it was given a clause and has made none since, or asks for no other."""
 
-    def __init__(self, deadline: asyncio.Timeout) -> None:
-        self._deadline = deadline
+    def __init__(self, stall: Stall) -> None:
+        self._stall = stall
         self._is_idle = True
         """It asks for its next clause and has made sound since the last: silence is its right."""
         self._is_owing = False
@@ -201,41 +211,29 @@ class _SoundOwed:
     def given(self) -> None:
         """It was given a clause, or told that there are no more."""
         self._is_idle, self._is_owing = False, True
-        self._arm()
+        self._judge()
 
     def idle(self) -> None:
         """It asks for its next clause."""
         self._is_idle = True
-        self._arm()
+        self._judge()
 
     def sounded(self) -> None:
         """It made sound."""
         self._is_owing = False
-        self._arm()
+        self._judge()
 
     async def pause(self, waiting: Awaitable[None]) -> None:
         """While we make it wait, it owes nothing."""
-        self._deadline.reschedule(None)
+        self._stall.rests()
         await waiting
-        self._arm()
+        self._judge()
 
-    def _arm(self) -> None:
-        owes = self._is_owing or not self._is_idle
-        self._deadline.reschedule(asyncio.get_running_loop().time() + VOICE_STALL_S if owes else None)
-
-
-async def _unstalled(outputs: AsyncIterator[ModelOutput], provider: str) -> AsyncGenerator[ModelOutput, None]:
-    """The model's outputs; `ProviderError` once it has said nothing for too long."""
-    while True:
-        try:
-            async with asyncio.timeout(MODEL_STALL_S):
-                output = await anext(outputs)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            message = f"no word for {MODEL_STALL_S:g} seconds"
-            raise ProviderError(provider, message, retryable=True) from None
-        yield output
+    def _judge(self) -> None:
+        if self._is_owing or not self._is_idle:
+            self._stall.owes()
+        else:
+            self._stall.rests()
 
 
 async def _put(clauses: asyncio.Queue[str | None], cut: list[str]) -> None:

@@ -100,11 +100,8 @@ class Session:
                 return [*self._items.create(event)]
             case conv.ConversationItemRetrieve():
                 return [*self._items.retrieve(event)]
-            case conv.ConversationItemTruncate(item_id=item_id):
-                active = self._answers.active
-                is_being_spoken = active is not None and active.spoken_item_id == item_id
-                stops, closers = self._answers.cancel("client_cancelled") if is_being_spoken else ([], [])
-                return [*stops, *closers, *self._items.truncate(event)]
+            case conv.ConversationItemTruncate():
+                return self._truncate(event)
             case conv.ConversationItemDelete():
                 return [*self._items.delete(event)]
             case resp.ResponseCreate():
@@ -127,10 +124,10 @@ class Session:
         match report:
             case reports.SpeechScored():
                 return self._judge(report)
-            case reports.Transcribed(item_id=item_id, text=text):
-                return self._understand(item_id, text) if report.is_final else []
-            case reports.TranscriptionFailed(item_id=item_id, message=message):
-                return self._misunderstand(item_id, message)
+            case reports.Transcribed():
+                return self._understand(report) if report.is_final else []
+            case reports.TranscriptionFailed():
+                return self._misunderstand(report)
             case reports.TextMade():
                 return [*self._answers.think(report)]
             case reports.AudioMade():
@@ -147,9 +144,7 @@ class Session:
             case reports.Flushed(position=position):
                 return [event for cut in self.ledger.flush(position) for event in self._items.cut(cut)]
             case reports.ToolReturned():
-                events = self._answers.keep_result(report)
-                self._listening.has_unanswered |= bool(events) and not report.ends_call
-                return [*events, *self._what_is_due()]
+                return self._take_result(report)
             case reports.DigitPressed(digit=digit):
                 return self._press(digit)
             case _:
@@ -158,6 +153,10 @@ class Session:
     def say(self, script: str) -> list[Output]:
         """Speak these very words as the next answer, without asking a model: a greeting, an announcement."""
         return self._answers.respond(self.config, script=script) if self._answers.is_free else []
+
+    def close(self) -> list[Output]:
+        """The other end is gone: every response has its `done`, and items keep only what was heard of them."""
+        return self._answers.close()
 
     # The caller's side
 
@@ -205,12 +204,14 @@ class Session:
         committed = heard.InputAudioBufferCommitted(
             event_id=self._event_id(), previous_item_id=self.conversation.last_id, item_id=item.id
         )
-        return [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
+        outputs = [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
+        return outputs + (self.report(utterance.verdict) if utterance.verdict else [])
 
-    def _understand(self, item_id: str, text: str) -> list[Output]:
-        utterance = self._listening.understood(item_id)
+    def _understand(self, transcribed: reports.Transcribed) -> list[Output]:
+        utterance = self._listening.understood(transcribed)
         if utterance is None:
             return []
+        item_id, text = transcribed.item_id, transcribed.text
         self.conversation.hear(item_id, text)
         completed = conv.TranscriptionCompleted(
             event_id=self._event_id(),
@@ -224,10 +225,10 @@ class Session:
             self._listening.has_unanswered = True
         return [completed, *self._what_is_due()]
 
-    def _misunderstand(self, item_id: str, message: str) -> list[Output]:
-        if self._listening.understood(item_id) is None:
+    def _misunderstand(self, why: reports.TranscriptionFailed) -> list[Output]:
+        if self._listening.understood(why) is None:
             return []
-        failed = conv.TranscriptionFailedEvent(event_id=self._event_id(), item_id=item_id, message=message)
+        failed = conv.TranscriptionFailedEvent(event_id=self._event_id(), item_id=why.item_id, message=why.message)
         if self._listening.current is not None:
             return [failed]  # the caller speaks again; what is said now may be understood
         return [failed, *self._answers.apologise(self.config, is_voiceless=False)]
@@ -272,6 +273,21 @@ class Session:
             return [*self._items.refused("response_cancel_not_active", text, event_id=event.event_id)]
         stops, closers = self._answers.cancel("client_cancelled")
         return [*stops, *closers]
+
+    def _truncate(self, event: conv.ConversationItemTruncate) -> list[Output]:
+        if refusal := self._items.refusal_of(event):
+            return [*refusal]
+        active = self._answers.active
+        is_being_spoken = active is not None and active.spoken_item_id == event.item_id
+        stops, closers = self._answers.cancel("client_cancelled", cut_follows=True) if is_being_spoken else ([], [])
+        return [*stops, *closers, *self._items.truncate(event)]
+
+    def _take_result(self, returned: reports.ToolReturned) -> list[Output]:
+        """Who speaks while a farewell is being arranged has objected to it."""
+        ends_call = returned.ends_call and self._listening.is_settled
+        events = self._answers.keep_result(returned, ends_call=ends_call)
+        self._listening.has_unanswered |= bool(events) and not ends_call
+        return [*events, *self._what_is_due()]
 
     def _update(self, config: SessionConfig, event_id: str | None) -> list[Output]:
         old = self.config

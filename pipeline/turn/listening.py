@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pipeline.audio.formats import AudioFormat
 from pipeline.events.config import ServerVad
 from pipeline.input_buffer import InputBuffer
-from pipeline.reports import SpeechScored
+from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed
 from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan
 
 SCORE_LAG_MS = 300
@@ -35,6 +35,8 @@ class Utterance:
     """It stopped an answer; if it turns out to be noise, somebody must still speak."""
     samples: int = 0
     """Its length, once it has ended."""
+    verdict: Transcribed | TranscriptionFailed | None = None
+    """What its transcription came to, where that was over before the caller was."""
 
 
 class Listening:
@@ -57,7 +59,8 @@ class Listening:
         """Detect turns by this rule from now on; None: the peer commits by itself."""
         self.rule = rule
         rate_hz = self.buffer.format.rate_hz
-        self._turns = ServerVadTurns(rule, rate_hz) if rule else None
+        spoken_until = self.buffer.heard if self.current else None
+        self._turns = ServerVadTurns(rule, rate_hz, spoken_until) if rule else None
         self._padding = rule.prefix_padding_ms * rate_hz // 1000 if rule else 0
         self._kept = self._padding + SCORE_LAG_MS * rate_hz // 1000
         self._digits_pause = DIGITS_PAUSE_MS * rate_hz // 1000
@@ -109,9 +112,13 @@ class Listening:
         self._fresh()
         return utterance
 
-    def understood(self, item_id: str) -> Utterance | None:
-        """The words of a waiting utterance are known; None if nobody waits for them."""
-        return self._waiting.pop(item_id, None)
+    def understood(self, verdict: Transcribed | TranscriptionFailed) -> Utterance | None:
+        """The words of a waiting utterance are known, or never will be. None if nobody waits for them: it is void,
+        or still being said; then it keeps the verdict until its end."""
+        if self.current is not None and self.current.item_id == verdict.item_id:
+            self.current.verdict = verdict
+            return None
+        return self._waiting.pop(verdict.item_id, None)
 
     def press(self, digit: str) -> None:
         """A key was pressed."""

@@ -39,11 +39,12 @@ Boundary: TypeAlias = SpeechBegan | SpeechEnded
 class ServerVadTurns:
     """Where turns begin and end in one session's input. All positions are samples of input at `rate_hz`."""
 
-    def __init__(self, rule: ServerVad, rate_hz: int) -> None:
+    def __init__(self, rule: ServerVad, rate_hz: int, spoken_until: int | None = None) -> None:
+        """`spoken_until`: somebody is speaking already, and was heard up to here."""
         self._threshold = rule.threshold
         self._silence = rule.silence_duration_ms * rate_hz // 1000
         self._hangover = LONGEST_HANGOVER_MS * rate_hz // 1000
-        self._voice_end: int | None = None
+        self._voice_end = spoken_until
         """Where the voice of the running utterance was last heard; None while nobody speaks."""
         self._last_end = 0
 

@@ -1,0 +1,217 @@
+"""Words for what a session is expected to put out: short names for runs of events that always come together.
+
+Every event id is `event`, as `tests.fakes.Ids` makes them. The runs are written down from the Realtime reference's
+sequences, not computed from the session.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.events import conversation as conv
+from pipeline.events import input_audio as heard
+from pipeline.events import response as resp
+from pipeline.events.error import ErrorDetail, ErrorEvent
+from pipeline.events.event import ServerEvent
+from pipeline.events.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    InputText,
+    Item,
+    ItemStatus,
+    Message,
+    OutputAudio,
+)
+
+EVENT = "event"
+
+
+def said(item_id: str, transcript: str | None = None) -> Message:
+    """Something the caller said."""
+    return Message(id=item_id, role="user", content=(InputAudio(transcript=transcript),))
+
+
+def typed(item_id: str, text: str) -> Message:
+    return Message(id=item_id, role="user", content=(InputText(text=text),))
+
+
+def spoken(item_id: str, text: str, status: ItemStatus = "completed") -> Message:
+    """Something the agent said."""
+    return Message(id=item_id, role="assistant", content=(OutputAudio(transcript=text),), status=status)
+
+
+def result(item_id: str, call_id: str, output: str) -> FunctionCallOutput:
+    return FunctionCallOutput(id=item_id, call_id=call_id, output=output)
+
+
+def started(item_id: str, at_ms: int) -> ServerEvent:
+    return heard.SpeechStarted(event_id=EVENT, audio_start_ms=at_ms, item_id=item_id)
+
+
+def stopped(item_id: str, at_ms: int) -> ServerEvent:
+    return heard.SpeechStopped(event_id=EVENT, audio_end_ms=at_ms, item_id=item_id)
+
+
+def joined(item: Item, previous: str | None) -> list[ServerEvent]:
+    """A whole item enters the conversation."""
+    return [
+        conv.ConversationItemAdded(event_id=EVENT, previous_item_id=previous, item=item),
+        conv.ConversationItemDone(event_id=EVENT, previous_item_id=previous, item=item),
+    ]
+
+
+def committed(item_id: str, previous: str | None) -> list[ServerEvent]:
+    """The caller's sound becomes an item."""
+    event = heard.InputAudioBufferCommitted(event_id=EVENT, previous_item_id=previous, item_id=item_id)
+    return [event, *joined(said(item_id), previous)]
+
+
+def understood(item_id: str, text: str, seconds: float) -> ServerEvent:
+    return conv.TranscriptionCompleted(event_id=EVENT, item_id=item_id, transcript=text, seconds=seconds)
+
+
+def misunderstood(item_id: str, message: str) -> ServerEvent:
+    return conv.TranscriptionFailedEvent(event_id=EVENT, item_id=item_id, message=message)
+
+
+def created(response_id: str, metadata: dict[str, str] | None = None) -> ServerEvent:
+    snapshot = resp.ResponseSnapshot(
+        id=response_id, status="in_progress", conversation_id="conv_1", metadata=metadata
+    )
+    return resp.ResponseCreated(event_id=EVENT, response=snapshot)
+
+
+def opened(response_id: str, item_id: str, previous: str | None, index: int = 0) -> list[ServerEvent]:
+    """A spoken message begins."""
+    item = Message(id=item_id, role="assistant", content=(), status="in_progress")
+    return [
+        resp.OutputItemAdded(event_id=EVENT, response_id=response_id, output_index=index, item=item),
+        conv.ConversationItemAdded(event_id=EVENT, previous_item_id=previous, item=item),
+        resp.ContentPartAdded(
+            event_id=EVENT,
+            response_id=response_id,
+            item_id=item_id,
+            output_index=index,
+            part=resp.AudioPart(transcript=""),
+        ),
+    ]
+
+
+def words(response_id: str, item_id: str, text: str, index: int = 0) -> ServerEvent:
+    return resp.TranscriptDelta(
+        event_id=EVENT, response_id=response_id, item_id=item_id, output_index=index, delta=text
+    )
+
+
+def sound(response_id: str, item_id: str, audio: bytes, index: int = 0) -> ServerEvent:
+    return resp.OutputAudioDelta(
+        event_id=EVENT, response_id=response_id, item_id=item_id, output_index=index, delta=audio
+    )
+
+
+def closed(
+    response_id: str,
+    item_id: str,
+    text: str,
+    previous: str | None,
+    status: ItemStatus = "completed",
+    index: int = 0,
+) -> list[ServerEvent]:
+    """A spoken message ends."""
+    item = spoken(item_id, text, status)
+    return [
+        resp.OutputAudioDone(event_id=EVENT, response_id=response_id, item_id=item_id, output_index=index),
+        resp.TranscriptDone(
+            event_id=EVENT, response_id=response_id, item_id=item_id, output_index=index, transcript=text
+        ),
+        resp.ContentPartDone(
+            event_id=EVENT,
+            response_id=response_id,
+            item_id=item_id,
+            output_index=index,
+            part=resp.AudioPart(transcript=text),
+        ),
+        conv.ConversationItemDone(event_id=EVENT, previous_item_id=previous, item=item),
+        resp.OutputItemDone(event_id=EVENT, response_id=response_id, output_index=index, item=item),
+    ]
+
+
+def called(
+    response_id: str, item_id: str, call_id: str, name: str, arguments: str, previous: str | None, index: int = 0
+) -> list[ServerEvent]:
+    """The model asks for a function."""
+    opening = FunctionCall(id=item_id, call_id=call_id, name=name, arguments="", status="in_progress")
+    item = FunctionCall(id=item_id, call_id=call_id, name=name, arguments=arguments)
+    return [
+        resp.OutputItemAdded(event_id=EVENT, response_id=response_id, output_index=index, item=opening),
+        conv.ConversationItemAdded(event_id=EVENT, previous_item_id=previous, item=opening),
+        resp.FunctionCallArgumentsDelta(
+            event_id=EVENT,
+            response_id=response_id,
+            item_id=item_id,
+            output_index=index,
+            call_id=call_id,
+            delta=arguments,
+        ),
+        resp.FunctionCallArgumentsDone(
+            event_id=EVENT,
+            response_id=response_id,
+            item_id=item_id,
+            output_index=index,
+            call_id=call_id,
+            name=name,
+            arguments=arguments,
+        ),
+        conv.ConversationItemDone(event_id=EVENT, previous_item_id=previous, item=item),
+        resp.OutputItemDone(event_id=EVENT, response_id=response_id, output_index=index, item=item),
+    ]
+
+
+def ended(
+    response_id: str,
+    *output: Item,
+    tokens: tuple[int, int] = (0, 0),
+    metadata: dict[str, str] | None = None,
+) -> ServerEvent:
+    """All has been said."""
+    return _done(response_id, "completed", output, None, tokens, metadata)
+
+
+def cancelled(response_id: str, *output: Item, reason: str = "turn_detected") -> ServerEvent:
+    details = resp.StatusDetails(type="cancelled", reason=reason)
+    return _done(response_id, "cancelled", output, details)
+
+
+def failed(response_id: str, *output: Item, code: str, message: str) -> ServerEvent:
+    details = resp.StatusDetails(type="failed", code=code, message=message)
+    return _done(response_id, "failed", output, details)
+
+
+def truncated(item_id: str, at_ms: int) -> ServerEvent:
+    return conv.ConversationItemTruncated(event_id=EVENT, item_id=item_id, content_index=0, audio_end_ms=at_ms)
+
+
+def refused(code: str, message: str, param: str | None = None, event_id: str | None = None) -> ServerEvent:
+    detail = ErrorDetail(type="invalid_request_error", code=code, message=message, param=param, event_id=event_id)
+    return ErrorEvent(event_id=EVENT, error=detail)
+
+
+def _done(
+    response_id: str,
+    status: Literal["completed", "cancelled", "failed"],
+    output: tuple[Item, ...],
+    details: resp.StatusDetails | None,
+    tokens: tuple[int, int] = (0, 0),
+    metadata: dict[str, str] | None = None,
+) -> ServerEvent:
+    snapshot = resp.ResponseSnapshot(
+        id=response_id,
+        status=status,
+        conversation_id="conv_1",
+        output=output,
+        status_details=details,
+        metadata=metadata,
+        usage=resp.Usage(input_tokens=tokens[0], output_tokens=tokens[1]),
+    )
+    return resp.ResponseDone(event_id=EVENT, response=snapshot)

@@ -1,0 +1,242 @@
+"""Our own side: one response at a time, and how far the whole conversation has come."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline import commands, reports
+from pipeline.answers import LEGAL_STEPS, MOST_FAILURES, Answers, Phase
+from pipeline.conversation import Conversation
+from pipeline.events.config import SessionConfig
+from pipeline.item_requests import ItemRequests
+from pipeline.playback_ledger import PlaybackLedger
+from pipeline.provider import Prompt
+from pipeline.response import ResponseState
+from tests.fakes import Ids
+from tests.pipeline.expected import (
+    called,
+    cancelled,
+    closed,
+    created,
+    ended,
+    failed,
+    joined,
+    opened,
+    result,
+    spoken,
+    truncated,
+    words,
+)
+
+CONFIG = SessionConfig(instructions="Be kind.")
+RATE_HZ = CONFIG.output_format.rate_hz
+PROMPT = Prompt(instructions="Be kind.", items=())
+
+
+class Stage:
+    """Answers, and what they hang on."""
+
+    def __init__(
+        self, *, plays: bool = True, own_tools: tuple[str, ...] = ("look",), apology: str = "Sorry."
+    ) -> None:
+        ids = Ids()
+        self.conversation = Conversation("conv_1")
+        self.ledger = PlaybackLedger(RATE_HZ)
+        items = ItemRequests(self.conversation, self.ledger, ids)
+        self.answers = Answers(
+            self.conversation,
+            self.ledger,
+            items,
+            ids,
+            plays=plays,
+            own_tools=frozenset(own_tools),
+            apology=apology,
+        )
+
+    def speak(self, response_id: str, words: str, ms: int) -> None:
+        """The answer under way has these words, and sound of this length."""
+        self.answers.think(reports.TextMade(response_id, words))
+        if ms:
+            self.answers.speak(reports.AudioMade(response_id, b"", words), ms * RATE_HZ // 1000)
+
+
+def test_an_answer_from_beginning_to_end() -> None:
+    stage = Stage()
+    answers = stage.answers
+    was_free = answers.is_free
+    assert answers.respond(CONFIG) == [created("resp_1"), commands.Respond("resp_1", PROMPT)]
+    assert (was_free, answers.is_free) == (True, False)
+    assert answers.think(reports.TextMade("resp_1", "Hi.")) == [
+        *opened("resp_1", "item_1", None),
+        words("resp_1", "item_1", "Hi."),
+    ]
+    assert answers.finish(reports.Finished("resp_1", 5, 1)) == [
+        *closed("resp_1", "item_1", "Hi.", None),
+        ended("resp_1", spoken("item_1", "Hi."), tokens=(5, 1)),
+    ]
+    assert answers.is_free and answers.active is None
+
+
+def test_only_what_was_spoken_to_its_end_is_finished_in_the_ledger() -> None:
+    done, broken_off = Stage(plays=False), Stage(plays=False)
+    for stage in (done, broken_off):
+        stage.answers.respond(CONFIG)
+        stage.speak("resp_1", "Good morning to you.", 1_000)
+        stage.ledger.play(RATE_HZ)
+    done.answers.finish(reports.Finished("resp_1"))
+    broken_off.answers.cancel("client_cancelled")
+    assert done.ledger.heard("item_1").text == "Good morning to you."
+    assert broken_off.ledger.heard("item_1").text == "Good morning to"
+
+
+def test_reports_of_another_response_are_passed_over() -> None:
+    stage = Stage()
+    answers = stage.answers
+    answers.respond(CONFIG)
+    other = "resp_7"
+    assert answers.think(reports.TextMade(other, "x")) == []
+    assert answers.speak(reports.AudioMade(other, b"xx"), 1) == []
+    assert answers.request(reports.ToolRequested(other, "call_1", "look", "{}")) == []
+    assert answers.finish(reports.Finished(other)) == []
+    assert answers.fail(reports.Failed(other, "x", "x"), CONFIG) == []
+    assert stage.ledger.end == 0
+
+
+def test_cancelling_nothing_does_nothing() -> None:
+    assert Stage().answers.cancel("client_cancelled") == ([], [])
+    assert Stage().answers.interrupt() == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("ms", "played_ms", "cut_follows", "cut"),
+    [
+        (0, 0, False, [truncated("item_1", 0)]),
+        (0, 0, True, [truncated("item_1", 0)]),
+        (800, 800, False, [truncated("item_1", 800)]),
+        (800, 300, False, [truncated("item_1", 800)]),
+        (800, 300, True, []),
+    ],
+)
+def test_words_that_got_no_sound_are_taken_back_unless_a_cut_follows(
+    ms: int, played_ms: int, cut_follows: bool, cut: list[object]
+) -> None:
+    stage = Stage()
+    stage.answers.respond(CONFIG)
+    stage.speak("resp_1", "Hello.", ms)
+    stage.ledger.play(played_ms * RATE_HZ // 1000)
+    stops, events = stage.answers.cancel("turn_detected", cut_follows=cut_follows)
+    assert stops == [commands.Cancel("resp_1")]
+    assert events == [
+        *closed("resp_1", "item_1", "Hello.", None, "incomplete"),
+        cancelled("resp_1", spoken("item_1", "Hello.", "incomplete")),
+        *cut,
+    ]
+
+
+def test_what_a_later_flush_cannot_cut_is_cut_at_once() -> None:
+    """An earlier answer still plays while the next one has words and no sound."""
+    stage = Stage()
+    answers = stage.answers
+    answers.respond(CONFIG)
+    stage.speak("resp_1", "Hello.", 800)
+    answers.finish(reports.Finished("resp_1"))
+    answers.respond(CONFIG)
+    stage.speak("resp_2", "Well.", 0)
+    stops, events = answers.interrupt()
+    assert stops == [commands.Cancel("resp_2"), commands.Flush()]
+    assert events[-1] == truncated("item_2", 0)
+    assert [cut.item_id for cut in stage.ledger.flush(0)] == ["item_1"]
+
+
+def test_functions_of_ours_run_when_the_answer_is_over() -> None:
+    stage = Stage()
+    answers = stage.answers
+    answers.respond(CONFIG)
+    own = answers.request(reports.ToolRequested("resp_1", "call_1", "look", "{}"))
+    answers.request(reports.ToolRequested("resp_1", "call_2", "theirs", "{}"))
+    assert own == called("resp_1", "item_1", "call_1", "look", "{}", None)
+    assert answers.finish(reports.Finished("resp_1"))[1:] == [commands.CallTool("call_1", "look", "{}")]
+    assert not answers.is_free
+    returned = reports.ToolReturned("call_1", "{}")
+    assert answers.keep_result(returned, ends_call=False) == joined(result("item_3", "call_1", "{}"), "item_2")
+    assert answers.keep_result(returned, ends_call=False) == []
+    assert answers.is_free
+
+
+def test_a_conversation_that_is_ending_hangs_up_when_all_is_heard() -> None:
+    stage = Stage()
+    answers = stage.answers
+    answers.respond(CONFIG)
+    stage.speak("resp_1", "Goodbye.", 500)
+    answers.request(reports.ToolRequested("resp_1", "call_1", "look", "{}"))
+    answers.finish(reports.Finished("resp_1"))
+    answers.keep_result(reports.ToolReturned("call_1", "{}", ends_call=True), ends_call=True)
+    assert (answers.phase.name, answers.is_free) == ("ENDING", False)
+    assert answers.hang_up_if_due() == []
+    stage.ledger.play(stage.ledger.end)
+    assert answers.hang_up_if_due() == [commands.HangUp("agent_hung_up")]
+    assert (answers.phase.name, answers.hang_up_if_due()) == ("ENDED", [])
+
+
+def test_an_answer_that_was_asked_for_holds_the_hanging_up() -> None:
+    stage = Stage(plays=False)
+    answers = stage.answers
+    answers.respond(CONFIG)
+    answers.request(reports.ToolRequested("resp_1", "call_1", "look", "{}"))
+    answers.finish(reports.Finished("resp_1"))
+    answers.keep_result(reports.ToolReturned("call_1", "{}", ends_call=True), ends_call=True)
+    answers.respond(CONFIG)
+    assert answers.hang_up_if_due() == []
+    answers.finish(reports.Finished("resp_2"))
+    assert answers.hang_up_if_due() == [commands.HangUp("agent_hung_up")]
+
+
+def test_apologies_follow_failures_until_there_were_too_many() -> None:
+    answers = Stage().answers
+    answers.respond(CONFIG)
+    for number in range(1, MOST_FAILURES + 1):
+        is_voiceless = number == 2
+        assert answers.fail(reports.Failed(f"resp_{number}", "x", "gone", is_voiceless), CONFIG) == [
+            failed(f"resp_{number}", code="x", message="gone"),
+            created(f"resp_{number + 1}"),
+            commands.Respond(f"resp_{number + 1}", PROMPT, script="Sorry.", is_recorded=is_voiceless),
+        ]
+    last = answers.fail(reports.Failed(f"resp_{MOST_FAILURES + 1}", "x", "gone"), CONFIG)
+    assert last[1:] == [commands.HangUp("provider_failed", farewell="Sorry.")]
+    assert answers.apologise(CONFIG, is_voiceless=False) == [], "nothing begins after the end"
+
+
+def test_after_closing_nothing_is_under_way_and_nothing_begins() -> None:
+    stage = Stage()
+    answers = stage.answers
+    answers.respond(CONFIG)
+    stage.speak("resp_1", "Hello.", 500)
+    assert answers.close() == [
+        commands.Cancel("resp_1"),
+        commands.Flush(),
+        *closed("resp_1", "item_1", "Hello.", None, "incomplete"),
+        cancelled("resp_1", spoken("item_1", "Hello.", "incomplete"), reason="client_cancelled"),
+    ]
+    stage.ledger.flush(0)
+    assert answers.close() == []
+    assert not answers.is_free
+    assert answers.apologise(CONFIG, is_voiceless=False) == []
+
+
+def test_every_phase_has_its_legal_steps_and_the_end_is_the_end() -> None:
+    assert set(LEGAL_STEPS) == set(Phase)
+    assert LEGAL_STEPS[Phase.ENDED] == frozenset()
+    answers = Stage().answers
+    answers.close()
+    with pytest.raises(AssertionError, match="^a conversation that is ended cannot become talking$"):
+        answers._step(Phase.TALKING)  # no way in from outside leads here: the table is the last guard
+
+
+def test_states_of_a_response_are_told_in_the_protocols_words() -> None:
+    assert [state.value for state in ResponseState] == [
+        "in_progress",
+        "completed",
+        "cancelled",
+        "failed",
+        "incomplete",
+    ]
