@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.events.items import FunctionCallOutput, InputAudio, Item, Message
+from pipeline.events.items import InputAudio, Item, Message
 
 ROOT = "root"
 """As `previous_item_id`: before every other item (Realtime reference, `conversation.item.create`)."""
@@ -33,9 +33,6 @@ class Conversation:
         self._items: dict[str, Item] = {}
         for item in items:
             self.add(item)
-
-    def __len__(self) -> int:
-        return len(self._order)
 
     def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
         """Put `item` after `previous_item_id` (None: at the end) and return the id it now stands behind.
@@ -92,10 +89,6 @@ class Conversation:
     def as_prompt(self) -> tuple[Item, ...]:
         """What a model is told: items that say something. Words nobody heard and noise are not among them."""
         return tuple(item for item in self.items if not isinstance(item, Message) or item.text)
-
-    def answers(self, call_id: str) -> bool:
-        """Whether the output of this function call is in the conversation."""
-        return any(isinstance(i, FunctionCallOutput) and i.call_id == call_id for i in self._items.values())
 
     def hear(self, item_id: str, transcript: str) -> None:
         """Write down what a user's audio item said."""

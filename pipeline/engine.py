@@ -75,7 +75,8 @@ class _Utterance:
     def end(self) -> None:
         if self.is_open:
             self.is_open = False
-            self._pieces.put_nowait(bytes(self._gathered))
+            if self._gathered:
+                self._pieces.put_nowait(bytes(self._gathered))
             self._pieces.put_nowait(None)
 
     async def sound(self, transcoder: Transcoder) -> AsyncGenerator[bytes, None]:

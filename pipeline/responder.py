@@ -185,7 +185,9 @@ class Responder:
     ) -> AsyncGenerator[str, None]:
         """What the voice is given to say."""
         clause = await clauses.get()
-        if clause is not None:
+        if clause is None:
+            timing.drop()
+        else:
             self._first_clause()
             timing.asked()
         while clause is not None:

@@ -115,8 +115,12 @@ class Session:
 
     def hear(self, audio: bytes) -> list[Output]:
         """More of the caller's sound, in the input format. The hot path: almost always nothing follows."""
-        self._listening.hear(audio)
-        digits = self._listening.take_digits()
+        listening = self._listening
+        listening.hear(audio)
+        if listening.current is not None:
+            ended = listening.end_if_silent()
+            return self._end(ended) if ended is not None else []
+        digits = listening.take_digits()
         return self._enter(digits) if digits else []
 
     def report(self, report: Report) -> list[Output]:
@@ -166,7 +170,10 @@ class Session:
             return []
         if utterance is self._listening.current:
             return self._begin(utterance)
-        end_ms = self._input_ms(score.end)
+        return self._end(utterance)
+
+    def _end(self, utterance: Utterance) -> list[Output]:
+        end_ms = self._input_ms(self._listening.buffer.heard)
         stopped = heard.SpeechStopped(event_id=self._event_id(), audio_end_ms=end_ms, item_id=utterance.item_id)
         return [stopped, *self._commit(utterance)]
 
@@ -238,7 +245,8 @@ class Session:
         self._listening.press(digit)
         at_ms = self._input_ms(self._listening.buffer.heard)
         pressed = heard.DtmfEventReceived(event_id=self._event_id(), event=digit, received_at=at_ms)
-        stops, closers = self._answers.interrupt()
+        rule = self._listening.rule
+        stops, closers = self._answers.interrupt() if rule is None or rule.interrupt_response else ([], [])
         digits = self._listening.take_digits()
         return [*stops, pressed, *closers, *(self._enter(digits) if digits else [])]
 
@@ -246,7 +254,8 @@ class Session:
         """A finished entry of the keypad is something the caller has said."""
         text = InputText(text=f"[keypad] {digits}")
         item = Message(id=self._make_id("item"), role="user", content=(text,))
-        self._listening.has_unanswered = True
+        rule = self._listening.rule
+        self._listening.has_unanswered |= rule is not None and rule.create_response
         return [*self._items.added(item), *self._what_is_due()]
 
     # Our side

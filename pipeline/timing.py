@@ -26,10 +26,15 @@ class Timing:
         self._tell = tell
         self._asked = now()
         self._came: float | None = None
+        self._is_dropped = False
 
     def asked(self) -> None:
         """The request is complete only now: a transcriber's, when the caller has stopped."""
         self._asked = self._now()
+
+    def drop(self) -> None:
+        """There was nothing to ask after all."""
+        self._is_dropped = True
 
     def came(self) -> None:
         if self._came is None:
@@ -41,7 +46,7 @@ class Timing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        if self._is_dropped or isinstance(error, asyncio.CancelledError | GeneratorExit):
             return
         failure: str | None = None
         if isinstance(error, TimeoutError):

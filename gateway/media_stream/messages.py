@@ -21,6 +21,9 @@ LONGEST_MESSAGE = 65_536
 LONGEST_PAYLOAD = 8_192
 """Bytes of sound in one message: a second of G.711. Twilio sends 160."""
 
+LONGEST_TIME_DIGITS = 15
+"""Of a timestamp in ms: thirty thousand years, and still exact as a float."""
+
 _ENCODINGS: dict[str, AudioFormat] = {"audio/x-mulaw": PCMU, "audio/x-alaw": PCMA}
 
 
@@ -151,7 +154,10 @@ def _media(media: Media | None) -> Media | Bad:
     if media is None:
         return Bad("wrong_shape")
     timestamp = media.timestamp
-    is_time = timestamp.isdecimal() and len(timestamp) < 16 if isinstance(timestamp, str) else timestamp >= 0
+    if isinstance(timestamp, str):
+        is_time = timestamp.isdecimal() and len(timestamp) <= LONGEST_TIME_DIGITS
+    else:
+        is_time = 0 <= timestamp < 10**LONGEST_TIME_DIGITS
     if not is_time or not 0 < len(media.payload) <= LONGEST_PAYLOAD:
         return Bad("bad_payload")
     return media

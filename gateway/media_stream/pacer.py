@@ -25,7 +25,7 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._ticks: defaultdict[int, list[Callable[[], None]]] = defaultdict(list)
         self._timer: asyncio.TimerHandle | None = None
-        self._next_tick = 0
+        self._next_tick = self._reached = 0
         self._is_running = False
 
     def now(self) -> float:
@@ -34,7 +34,7 @@ class Pacer:
 
     def wake_at(self, when: float, wake: Callable[[], None]) -> None:
         """Call `wake` once at about `when`. Not cancellable: whoever is gone by then ignores it."""
-        tick = max(int(when / TICK_S), int(self._loop.time() / TICK_S) + 1)
+        tick = max(int(when / TICK_S), self._present() + 1)
         self._ticks[tick].append(wake)
         if not self._is_running and (self._timer is None or tick < self._next_tick):
             self._arm(tick)
@@ -48,7 +48,8 @@ class Pacer:
     def _run(self) -> None:
         self._timer = None
         self._is_running = True
-        current = int(self._loop.time() / TICK_S)
+        self._reached = self._next_tick
+        current = self._present()
         try:
             for tick in sorted(tick for tick in self._ticks if tick <= current):
                 for wake in self._ticks.pop(tick):
@@ -57,6 +58,10 @@ class Pacer:
             self._is_running = False
             if self._ticks:
                 self._arm(min(self._ticks))
+
+    def _present(self) -> int:
+        """The tick it is. One whose timer has run has come, even where the division says that it nearly has."""
+        return max(self._reached, int(self._loop.time() / TICK_S))
 
     def _call(self, wake: Callable[[], None]) -> None:
         try:

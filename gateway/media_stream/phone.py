@@ -92,13 +92,23 @@ class Phone:
     async def write(self) -> None:
         """Send what is in the outbox, for as long as the stream lives. Its owner cancels it."""
         outbox, has_mail = self._outbox, self._has_mail
-        while True:
-            await has_mail.wait()
-            has_mail.clear()
-            while outbox:
-                self._writing_since = self._pacer.now()
-                await self._send_text(outbox.popleft())
-            self._writing_since = None
+        try:
+            while True:
+                await has_mail.wait()
+                has_mail.clear()
+                while outbox:
+                    self._writing_since = self._pacer.now()
+                    await self._send_text(outbox.popleft())
+                self._writing_since = None
+        except OSError:
+            self.close()  # the socket is gone, and whoever reads it is told so
+        except RuntimeError:
+            self._give_up()  # the server has closed it for its own reasons, and tells nobody
+
+    def _give_up(self) -> None:
+        """Nobody will hear any more of this."""
+        self.close()
+        self._lost()
 
     def _post(self) -> None:
         """See that the outbox is sent: at once if the server can, else by the writer task, in order."""
@@ -111,8 +121,7 @@ class Phone:
         """Send what is due, and be woken when more is."""
         now = self._pacer.now()
         if self._writing_since is not None and now - self._writing_since > WRITE_STALL_S:
-            self._is_closed = True
-            self._lost()
+            self._give_up()
             return
         underruns = self._playback.underruns
         for piece in self._playback.take_due(now):

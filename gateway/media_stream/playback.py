@@ -7,8 +7,9 @@ generation and the position behind it. Pure: the time is a parameter everywhere,
 How the position is told. Within one uninterrupted run of playback, a mark for position m that arrives at t says
 that playback stands at m, less the time the mark travelled. The mark that travelled least says most; so the best
 line through the last marks is `max(m - rate * t)`. To it is added the shortest round trip seen so far, because what
-counts is not where playback is now but where it will be when our `clear` arrives there. Before a run's first mark,
-the time since its first piece was sent is the same thing.
+counts is not where playback is now but where it will be when our `clear` arrives there; and what the last marks
+travelled longer than the quickest of them, on average, because on a line that jitters so will the `clear`. Before a
+run's first mark, the time since its first piece was sent is the same thing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from pipeline.audio.formats import AudioFormat
 PIECE_MS = 100
 """Sound per message. Sending less often costs less than sending faster; a mark per piece bounds the error."""
 
+EARLY_MS = 10
+"""A piece may leave so much before it is due: who wakes us does it in ticks of this length, and never late."""
+
 MARKS_KEPT = 10
 """A second of marks: long enough to meet one that was not delayed, short enough to notice that playback stalled."""
 
@@ -32,6 +36,9 @@ UNDERRUN_WITHIN_S = 0.5
 
 MARKS_MISSING_S = 1.0
 """Marks that are this late are not coming: the clock alone then says that playback has ended."""
+
+LONGEST_POSITION_DIGITS = 15
+"""Samples in four thousand years of sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,9 @@ class Playback:
         if audio_format.encoding.bytes_per_sample != 1:
             raise ValueError("Media Streams carry G.711: one byte a sample")
         self._rate = audio_format.rate_hz
-        self._piece = audio_format.bytes_in(PIECE_MS)
         self._lead = audio_format.bytes_in(lead_ms)
+        self._piece = min(audio_format.bytes_in(PIECE_MS), self._lead)
+        self._early = audio_format.bytes_in(EARLY_MS)
         self._longest = audio_format.bytes_in(LONGEST_QUEUE_MS)
         self._queue: deque[bytes] = deque()
         self._queued = 0
@@ -85,7 +93,9 @@ class Playback:
         """Where playback will stand when a `clear` sent now arrives."""
         if self._marks:
             trip = self._shortest_trip_s or 0.0
-            estimate = max(self._marks) + self._rate * (now + trip)
+            best = max(self._marks)
+            jitter = best - sum(self._marks) / len(self._marks)
+            estimate = best + jitter + self._rate * (now + trip)
         else:
             estimate = self._run_position + self._rate * (now - self._run_began)
         return min(self._sent, max(self._acknowledged, int(estimate)))
@@ -95,13 +105,13 @@ class Playback:
         pieces: list[Piece] = []
         while self._queued:
             played = self._clock(now)
-            if self._sent - played >= self._lead:
+            if self._sent + self._next_size - played > self._lead + self._early:
                 break
             if played >= self._sent:
                 if self._sent > self._run_position and now - self._ends_at < UNDERRUN_WITHIN_S:
                     self.underruns += 1
                 self._begin_run(now)
-            audio = self._take(self._piece)
+            audio = self._take(self._next_size)
             self._sent += len(audio)
             pieces.append(Piece(audio, f"g{self._generation}:{self._sent}"))
         return pieces
@@ -109,7 +119,8 @@ class Playback:
     def due_at(self, now: float) -> float | None:
         """When to ask again for pieces, or look whether playback has ended; None while there is nothing to do."""
         if self._queued:
-            return max(now, self._run_began + (self._sent - self._lead + 1 - self._run_position) / self._rate)
+            ahead = self._sent + self._next_size - self._lead - self._run_position
+            return max(now, self._run_began + ahead / self._rate)
         if self._acknowledged < self._sent:
             return max(now, self._ends_at + MARKS_MISSING_S)
         return None
@@ -117,7 +128,9 @@ class Playback:
     def marked(self, name: str, now: float) -> int | None:
         """A mark came back: the position known to be played. None for one of an earlier generation, or not ours."""
         generation, _, position_text = name.partition(":")
-        if generation != f"g{self._generation}" or not position_text.isdecimal():
+        # The length first: Python refuses to read thousands of digits, and whoever sends a mark back may send any.
+        is_position = len(position_text) <= LONGEST_POSITION_DIGITS and position_text.isdecimal()
+        if generation != f"g{self._generation}" or not is_position:
             return None
         position = int(position_text)
         if not self._acknowledged < position <= self._sent:
@@ -148,6 +161,10 @@ class Playback:
         self._sent = self._acknowledged = position
         self._begin_run(now)
         return position
+
+    @property
+    def _next_size(self) -> int:
+        return min(self._piece, self._queued)
 
     @property
     def _ends_at(self) -> float:

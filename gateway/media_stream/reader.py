@@ -73,6 +73,11 @@ class Reader:
         self._bad_since_s = 0.0
         self._end: asyncio.Future[StreamEnd] = asyncio.get_running_loop().create_future()
 
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended; None if that was not its own doing."""
+        return self._end.result() if self._end.done() and not self._end.cancelled() else None
+
     async def read(self) -> StreamEnd:
         """Until the end of the stream, which also stops the engine."""
         self._pacer.wake_at(self._last_frame_s + QUIET_S, self._fill_quiet)

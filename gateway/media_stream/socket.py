@@ -49,6 +49,9 @@ START_LIMIT_S = 2.0
 CLOSE_LIMIT_S = 2.0
 """A peer that does not even read our close is left to the kernel."""
 
+GIVE_WAY_LIMIT_S = 1.0
+"""How long a new stream of a call waits for what was heard on the one before; the caller hears nothing meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -73,6 +76,8 @@ class MediaSocket:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._streams: dict[str, _Stream] = {}
+        """The last stream begun of each call, by CallSid, for as long as it lives."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._exchange
@@ -84,25 +89,45 @@ class MediaSocket:
             call = await exchange.store.claim(scope["path_params"]["token"], exchange.pacer.now())
         except (SignatureRefused, TokenRefused) as refusal:
             exchange.metrics.webhook_rejected.labels(f"media_{refusal.reason}").inc()
-            log.warning("media socket refused: %s", refusal)
+            # Anybody can knock by the thousand; those are counted, and no line is written for each.
+            level = logging.DEBUG if refusal.reason == "no_signature" else logging.WARNING
+            log.log(level, "media socket refused: %s", refusal)
             await send({"type": "websocket.close", "code": 1008})  # before accept: HTTP 403, no 101
             return
         with about(call.call_sid):
             await send({"type": "websocket.accept"})
             direct = scope.get("extensions", {}).get(EXTENSION)
-            await _Stream(exchange, call, receive, send, direct).run()
+            await _Stream(exchange, self._streams, call, receive, send, direct).run()
 
 
 class _Stream:
     """One accepted stream."""
 
-    def __init__(self, exchange: Exchange, call: Call, receive: Receive, send: Send, direct: Direct | None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        streams: dict[str, _Stream],
+        call: Call,
+        receive: Receive,
+        send: Send,
+        direct: Direct | None,
+    ) -> None:
         self._exchange = exchange
+        self._streams = streams
         self._call = call
         self._generation = call.generation
         self._receive = receive
         self._send = send
         self._direct = direct
+        self._engine: Engine | None = None
+        self._is_over = asyncio.Event()
+        """What was heard stands in the call's history."""
+        self._is_late = False
+        """A newer stream could not wait for that, and has begun without it."""
+
+    @property
+    def _is_superseded(self) -> bool:
+        return self._call.generation != self._generation
 
     async def run(self) -> None:
         start = await self._await_start()
@@ -119,8 +144,27 @@ class _Stream:
             self._exchange.metrics.call_setup_s.observe(self._exchange.pacer.now() - self._call.started_at_s)
         with about(self._call.call_sid, start.stream_sid):
             log.info("= stream begins: %s", start.audio_format.encoding.value)
-            hang_up, end = await self._converse(start)
+            earlier = self._streams.get(self._call.call_sid)
+            self._streams[self._call.call_sid] = self
+            try:
+                if earlier is not None:
+                    await earlier.give_way()
+                hang_up, end = await self._converse(start)
+            finally:
+                if self._streams[self._call.call_sid] is self:
+                    del self._streams[self._call.call_sid]
             await self._settle(hang_up, end)
+
+    async def give_way(self) -> None:
+        """A newer stream of the call has begun, so Twilio holds this one for dead: end it, for what was heard on it."""
+        if self._engine is not None:
+            self._engine.stop()
+        try:
+            async with asyncio.timeout(GIVE_WAY_LIMIT_S):
+                await self._is_over.wait()
+        except TimeoutError:
+            log.warning("the stream before did not end within %g s; what was heard on it is lost", GIVE_WAY_LIMIT_S)
+            self._is_late = True
 
     async def _await_start(self) -> messages.Start | None:
         """The `start` of our call; None if the socket brings anything else in its first moments."""
@@ -143,6 +187,8 @@ class _Stream:
 
     async def _converse(self, start: messages.Start) -> tuple[HangUp | None, StreamEnd | None]:
         """Hold the conversation; how we ended it, or how the stream did."""
+        if self._is_superseded:
+            return None, None
         exchange, call, pacer = self._exchange, self._call, self._exchange.pacer
         journal = await exchange.store.journal(call.call_sid)
         chronicle = Chronicle(journal, exchange.metrics, pacer.now, call_sid=call.call_sid)
@@ -164,7 +210,7 @@ class _Stream:
             lambda: engine.stop(),
             self._direct,
         )
-        engine = Engine(
+        engine = self._engine = Engine(
             session,
             exchange.cascade,
             phone,
@@ -184,14 +230,16 @@ class _Stream:
                 writing = tasks.create_task(phone.write())
                 reading = tasks.create_task(reader.read())
                 hang_up = await engine.run(greeting)
-                end = reading.result() if reading.done() else None
+                end = reader.end
                 writing.cancel()
                 reading.cancel()
         except Exception:
             log.exception("the conversation failed by a fault of ours")
             hang_up = HangUp(reason="error", farewell=exchange.agent.apology)
         phone.close()
-        call.history = session.conversation.items
+        if not self._is_late:
+            call.history = session.conversation.items
+        self._is_over.set()
         chronicle.end(hang_up.reason if hang_up else end.value if end else "stalled")
         return hang_up, end
 
@@ -199,7 +247,9 @@ class _Stream:
         """What becomes of the call now that its stream is over."""
         exchange, call, now = self._exchange, self._call, self._exchange.pacer.now()
         log.info("= stream over: %s", hang_up.reason if hang_up else end)
-        if hang_up is not None:
+        if self._is_superseded:
+            await self._close(1008)  # what it came to concerns nobody: the call goes on elsewhere
+        elif hang_up is not None:
             # Twilio comes back for the next verb; it is told to say the farewell, if there is one, and hang up.
             call.finish(EndReason(hang_up.reason), now, hang_up.farewell or None)
             await self._close(1000)

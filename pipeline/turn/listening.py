@@ -14,7 +14,7 @@ from pipeline.audio.formats import AudioFormat
 from pipeline.events.config import ServerVad
 from pipeline.input_buffer import InputBuffer
 from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed
-from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan
+from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan, SpeechEnded
 
 SCORE_LAG_MS = 300
 """How late a score may come after its sound: two windows of the model and a busy moment. Sound is kept that long
@@ -90,8 +90,14 @@ class Listening:
         if isinstance(boundary, SpeechBegan):
             self.voice_edge = boundary.start
             return self._begin(boundary.start - self._padding)
-        self.voice_edge = boundary.voice_end
-        return self.end_utterance()
+        return self._end(boundary)
+
+    def end_if_silent(self) -> Utterance | None:
+        """The utterance that ended with the frame just heard, though the next score is still to come."""
+        if self._turns is None or self.current is None or not self._turns.is_over(self.buffer.heard):
+            return None
+        boundary = self._turns.end()
+        return self._end(boundary) if boundary else None
 
     def take_all(self) -> Utterance:
         """The peer commits by hand: all that is kept is one utterance, begun and not yet ended."""
@@ -133,6 +139,10 @@ class Listening:
             return ""
         digits, self._digits = self._digits, ""
         return digits
+
+    def _end(self, boundary: SpeechEnded) -> Utterance | None:
+        self.voice_edge = boundary.voice_end
+        return self.end_utterance()
 
     def _begin(self, start: int) -> Utterance:
         self.current = Utterance(item_id=self._make_id("item"), begins=max(start, self.buffer.start))

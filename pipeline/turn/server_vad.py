@@ -21,6 +21,10 @@ LONGEST_HANGOVER_MS = 160
 somebody speaks too softly for the level to tell, and the model is believed."""
 
 
+TRUSTED_MS = 64
+"""Two windows of the model. Between two of its scores, silence is taken to go on for so long."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechBegan:
     start: int
@@ -43,6 +47,7 @@ class ServerVadTurns:
         """`spoken_until`: somebody is speaking already, and was heard up to here."""
         self._threshold = rule.threshold
         self._silence = rule.silence_duration_ms * rate_hz // 1000
+        self._trusted = TRUSTED_MS * rate_hz // 1000
         self._hangover = LONGEST_HANGOVER_MS * rate_hz // 1000
         self._voice_end = spoken_until
         """Where the voice of the running utterance was last heard; None while nobody speaks."""
@@ -64,8 +69,24 @@ class ServerVadTurns:
             self._voice_end = max(self._voice_end, score.loud_until, score.end - self._hangover)
         if score.end - self._voice_end < self._silence:
             return None
+        return self.end()
+
+    def is_over(self, heard: int) -> bool:
+        """Whether the silence is long enough by now, `heard` samples into the input.
+
+        Asked with every frame, because the next window may be 30 ms away. Only true while the scores keep up: sound
+        that has not been judged is not silence.
+        """
+        return (
+            self._voice_end is not None
+            and heard - self._voice_end >= self._silence
+            and heard - self._last_end <= self._trusted
+        )
+
+    def end(self) -> SpeechEnded | None:
+        """The utterance is over; the boundary that makes it so."""
         voice_end, self._voice_end = self._voice_end, None
-        return SpeechEnded(voice_end=voice_end)
+        return None if voice_end is None else SpeechEnded(voice_end=voice_end)
 
     def reset(self) -> None:
         """Forget a running utterance: its sound was committed or cleared by other means."""

@@ -34,9 +34,9 @@ def test_an_item_goes_where_it_is_put(after: str | None, stands_behind: str | No
 
 def test_the_first_item_stands_behind_nothing() -> None:
     conversation = Conversation("conv_1")
-    assert (conversation.last_id, len(conversation)) == (None, 0)
+    assert (conversation.last_id, conversation.items) == (None, ())
     assert conversation.add(typed("a", "A.")) is None
-    assert (conversation.last_id, len(conversation)) == ("a", 1)
+    assert (conversation.last_id, len(conversation.items)) == ("a", 1)
 
 
 def test_what_cannot_be_added_changes_nothing() -> None:
@@ -70,12 +70,6 @@ def test_a_model_is_told_only_what_says_something() -> None:
     call = FunctionCall(id="d", call_id="call_1", name="look", arguments="{}")
     items = (said("a", "Hello."), said("b"), spoken("c", ""), call, result("e", "call_1", ""))
     assert Conversation("conv_1", items).as_prompt() == (items[0], items[3], items[4])
-
-
-def test_a_function_is_answered_once_its_output_is_in() -> None:
-    conversation = Conversation("conv_1", (result("a", "call_1", "{}"),))
-    assert conversation.answers("call_1")
-    assert not conversation.answers("call_2")
 
 
 def test_what_was_said_is_written_into_its_item() -> None:

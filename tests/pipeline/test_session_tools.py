@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pipeline.answers import MOST_FAILURES
+from pipeline.audio.formats import PCMU
 from pipeline.commands import CallTool, Cancel, EndTranscription, Flush, HangUp, Respond, Transcribe
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
+from pipeline.events.config import ServerVad, SessionConfig
 from pipeline.events.items import FunctionCall
 from pipeline.reports import (
     DigitPressed,
@@ -344,3 +346,18 @@ def test_no_apology_is_said_over_an_answer() -> None:
     talk = session(MANUAL, apology="Sorry.")
     feed(talk, line(200), heard.InputAudioBufferCommit(), resp.ResponseCreate())
     assert feed(talk, TranscriptionFailed("item_1", "gone")) == [misunderstood("item_1", "gone")]
+
+
+def test_keys_are_answered_by_hand_where_speech_is() -> None:
+    talk = session(MANUAL)
+    outputs = feed(talk, DigitPressed("7"), DigitPressed("#"))
+    assert not any(isinstance(output, Respond) for output in outputs)
+    assert talk.conversation.last_id is not None
+
+
+def test_keys_do_not_interrupt_where_speech_does_not() -> None:
+    rule = ServerVad(interrupt_response=False)
+    talk = session(SessionConfig(input_format=PCMU, output_format=PCMU, turn_detection=rule))
+    talk.say("Hello there.")
+    outputs = feed(talk, DigitPressed("7"))
+    assert [type(output).__name__ for output in outputs] == ["DtmfEventReceived"]

@@ -135,3 +135,16 @@ def test_a_hash_ends_an_entry_at_once() -> None:
     ear.press("#")
     assert ear.take_digits() == "4#"
     assert ear.take_digits() == ""
+
+
+def test_a_frame_ends_the_utterance_without_waiting_for_the_next_score() -> None:
+    ear = listening()
+    assert ear.end_if_silent() is None, "nobody has spoken"
+    utterance = begun(ear)
+    ear.hear(line(480))
+    assert ear.judge(silence(1_512)) is None
+    assert ear.end_if_silent() is None
+    ear.hear(line(20))
+    assert ear.end_if_silent() is utterance
+    assert (ear.current, ear.voice_edge) == (None, 1_032 * 8)
+    assert listening(None).end_if_silent() is None

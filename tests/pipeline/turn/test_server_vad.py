@@ -98,3 +98,18 @@ def test_turns_begin_and_end_in_turn_and_never_before_the_silence(
                 assert begun <= voice_end <= end - silence_ms
                 begun = None
         assert turns.is_speaking == (begun is not None)
+
+
+@pytest.mark.parametrize(
+    ("heard", "is_over"),
+    [(231, False), (232, True), (240, True), (257, False)],
+    ids=["too short", "long enough", "between two windows", "the scores are late"],
+)
+def test_a_silence_may_be_long_enough_between_two_windows(heard: int, is_over: bool) -> None:
+    turns = ServerVadTurns(RULE, RATE_HZ)
+    turns.judge(SpeechScored(32, 0.9, 32))
+    turns.judge(SpeechScored(192, 0.1, 32))
+    assert turns.is_over(heard) == is_over
+    assert turns.end() == SpeechEnded(voice_end=32)
+    assert not turns.is_over(heard)
+    assert turns.end() is None
