@@ -90,10 +90,13 @@ def cascade_of(settings: Settings, agent: Agent) -> Cascade:
     )
 
 
-def create_gateway(settings: Settings) -> Gateway:
-    """The gateway with these settings. Raises `AgentFileError` or `ProviderError` if they cannot be served."""
-    agent = load_agent(settings.agent)
-    cascade = cascade_of(settings, agent)
+def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: Cascade | None = None) -> Gateway:
+    """The gateway with these settings. Raises `AgentFileError` or `ProviderError` if they cannot be served.
+
+    `agent` and `cascade` stand in for what the settings name: for programs that bring their own.
+    """
+    agent = agent or load_agent(settings.agent)
+    cascade = cascade or cascade_of(settings, agent)
     metrics, doors = Metrics(build_version()), Doors()
     # The clock of the event loop and of the desk must be one, because times of both meet in a call.
     clock = _Clock()

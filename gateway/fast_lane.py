@@ -12,13 +12,16 @@ server has none. Measured with `switchboard bench`; see docs/performance.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import GeneratorType
 from typing import Any, Protocol, TypeAlias
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Opcode
 from websockets.http11 import Request
+from websockets.protocol import Protocol as Connection
 from websockets.protocol import State
 from websockets.speedups import apply_mask
+from websockets.streams import StreamReader
 
 EXTENSION = "switchboard.direct"
 
@@ -44,11 +47,17 @@ class Direct(Protocol):
         """Write these messages, or do nothing and say False: the peer does not read, or is gone."""
         ...
 
+    def cut(self) -> None:
+        """End the connection now, whatever still waits to be sent: a peer that does not read takes no goodbye."""
+        ...
+
 
 class FastLane(WebSocketsSansIOProtocol):
     """uvicorn makes one for each connection. Inherits because uvicorn knows its protocols by their class."""
 
     _listener: Listener | None = None
+    _library_is_inside = False
+    """It holds half a frame or half a message, which only its own reading can change."""
 
     def listen(self, listener: Listener) -> None:
         """See `Direct`."""
@@ -56,6 +65,7 @@ class FastLane(WebSocketsSansIOProtocol):
         while not self.queue.empty():
             waiting.append(self.queue.get_nowait())
         self._listener = listener
+        self._library_is_inside = _is_inside(self.conn)
         for message in waiting:
             if message["type"] == "websocket.receive" and "text" in message:
                 listener(message["text"].encode())
@@ -72,6 +82,10 @@ class FastLane(WebSocketsSansIOProtocol):
         self.transport.write(b"".join([_text_frame(text.encode()) for text in texts]))
         return True
 
+    def cut(self) -> None:
+        """See `Direct`."""
+        self.transport.abort()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.handshake_initiated and not self.close_sent:
@@ -79,14 +93,17 @@ class FastLane(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     def data_received(self, data: bytes) -> None:
-        if self._listener is None or self._library_is_busy():
+        if self._listener is None:
             super().data_received(data)
+            return
+        if self._library_is_inside or self.conn.state is not State.OPEN or self.close_sent:
+            self._leave_to_library(data)
             return
         at, end = 0, len(data)
         while at < end:
             payload, after = _whole_text(data, at)
             if payload is None or len(payload) > self.config.ws_max_size:
-                super().data_received(data[at:])
+                self._leave_to_library(data[at:])
                 return
             self._listener(payload)
             at = after
@@ -99,15 +116,25 @@ class FastLane(WebSocketsSansIOProtocol):
         self.frames = []
         self._listener(payload)
 
-    def _library_is_busy(self) -> bool:
-        """It holds half a frame or half a message, or the connection is not simply open."""
-        conn = self.conn
-        return (
-            bool(conn.reader.buffer)
-            or conn.current_size is not None
-            or conn.state is not State.OPEN
-            or self.close_sent
-        )
+    def _leave_to_library(self, data: bytes) -> None:
+        super().data_received(data)
+        self._library_is_inside = _is_inside(self.conn)
+
+
+BETWEEN_FRAMES = StreamReader.at_eof.__code__
+"""Where the library's parser waits when it has read all of a frame."""
+
+
+def _is_inside(connection: Connection) -> bool:
+    """Whether what comes next belongs to a frame or a message the library has begun to read.
+
+    Its buffer does not tell: the head of a frame is taken out of it before the rest has come.
+    """
+    step: object = connection.parser
+    while isinstance(step, GeneratorType) and step.gi_yieldfrom is not None:
+        step = step.gi_yieldfrom
+    is_between = isinstance(step, GeneratorType) and step.gi_code is BETWEEN_FRAMES
+    return not is_between or connection.current_size is not None
 
 
 def _whole_text(data: bytes, at: int) -> tuple[bytes | None, int]:

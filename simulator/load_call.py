@@ -178,7 +178,8 @@ class LoadCall:
             self._begin_utterance(now)
         elif now > self._plays_until and self.is_measured:
             self._tally.underruns += 1
-        expected = self._utterance_began + max(0.0, self._utterance_s - self._script.lead_s)
+        # A message may leave once its end is no further ahead of the ear than the lead.
+        expected = self._utterance_began + max(0.0, self._utterance_s + length_s - self._script.lead_s)
         if self.is_measured:
             self._tally.lateness.append((now - expected) * 1000)
         self._utterance_s += length_s

@@ -47,7 +47,7 @@ START_LIMIT_S = 2.0
 """`start` follows the handshake at once; a socket that only sits there is not Twilio's."""
 
 CLOSE_LIMIT_S = 2.0
-"""A peer that does not even read our close is left to the kernel."""
+"""A peer that does not even read our close is cut off."""
 
 GIVE_WAY_LIMIT_S = 1.0
 """How long a new stream of a call waits for what was heard on the one before; the caller hears nothing meanwhile."""
@@ -266,8 +266,11 @@ class _Stream:
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self._send({"type": "websocket.close", "code": code})
-        except (RuntimeError, OSError, TimeoutError):
-            pass  # it is closed already, or nobody reads
+        except TimeoutError:  # an OSError too, so this comes first
+            if self._direct is not None:
+                self._direct.cut()  # a mere close would wait for what was written to be read
+        except (RuntimeError, OSError):
+            pass  # it is closed already
 
 
 def _session_config(agent: Agent, toolbox: Toolbox, line: AudioFormat) -> SessionConfig:
