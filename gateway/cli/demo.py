@@ -140,7 +140,7 @@ def _tell_how_to_talk(gateway: ChildGateway, page: Page, agent: str) -> None:
     # For copying: whole lines, never wrapped by us.
     for name, value in exports.items():
         click.echo(f"    export {name}={shlex.quote(value)}")
-    click.echo('    switchboard simulate --say "what are your opening hours" --say "thank you goodbye"')
+    click.echo('    switchboard simulate --say "what are your opening hours" --say "no thank you goodbye"')
     page.line(("  voice webhook  ", "plain"), (f"{gateway.url}/twilio/voice", "link"))
     page.line(("  log            ", "plain"), (str(gateway.log_path), "figure"))
     page.line(("Ctrl-C stops.", "dim"))

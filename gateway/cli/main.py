@@ -12,7 +12,10 @@ import click
 
 _COMMANDS = {
     "serve": ("gateway.cli.serve", "Answer calls."),
-    "demo": ("gateway.cli.demo", "Place a simulated call to a gateway started for it; no account, no key."),
+    "demo": (
+        "gateway.cli.demo",
+        "Start a gateway with built-in providers on this machine; with --call, place a call to it.",
+    ),
     "simulate": ("gateway.cli.simulate", "Play Twilio and a caller against a running gateway."),
     "bench": ("gateway.cli.bench", "Measure how many conversing calls one core carries."),
     "doctor": ("gateway.cli.doctor", "Check this machine and the settings, and say how to mend what is wrong."),

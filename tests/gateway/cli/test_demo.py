@@ -44,7 +44,7 @@ def test_a_call_is_placed_answered_interrupted_and_judged(tmp_path: Path) -> Non
         "what are your opening hours",
         "stop please",
         "where is my order four eight one five",
-        "thank you goodbye",
+        "no thank you goodbye",
     ]
     for turn in result["turns"]:
         assert sum(value or 0 for value in turn["stages"].values()) == turn["total_ms"]
@@ -148,7 +148,7 @@ def test_the_call_asks_interrupts_asks_again_and_says_goodbye(
         "what are your opening hours",
         "stop please",
         "where is my order four eight one five",
-        "thank you goodbye",
+        "no thank you goodbye",
     ]
 
 
