@@ -1,0 +1,109 @@
+"""The README's blocks do what they say: every command in it is run, every file it names is there.
+
+Outputs shown in it (```text) are pictures of a real call; what they show, `tests/gateway/cli/test_demo.py` proves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from gateway.cli.bench_server import free_port
+from gateway.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+COMMAND_LIMIT_S = 120
+
+
+def blocks() -> list[str]:
+    """The indented blocks, without the pictures."""
+    text = re.sub(r"```text\n.*?```", "", README, flags=re.DOTALL)
+    found = re.findall(r"(?:^    \S.*\n(?:^    .*\n|^\n(?=    ))*)", text, flags=re.MULTILINE)
+    return ["\n".join(line[4:] for line in block.splitlines()) for block in found]
+
+
+def commands() -> list[str]:
+    return [line.partition("#")[0].strip() for block in blocks() for line in block.splitlines() if line.strip()]
+
+
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`make` in the environment these tests run in, which has what `make` would install."""
+    venv = Path(sys.prefix)
+    for stamp in (".local", ".bench", ".test"):
+        (venv / stamp).touch()
+    return subprocess.run(
+        ["make", f"VENV={venv}", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_LIMIT_S,
+    )
+
+
+def test_every_command_of_the_readme_is_known_to_this_test() -> None:
+    assert commands() == [
+        "git clone <this repository> switchboard && cd switchboard",
+        "make call",
+        "cp .env.example .env",
+        "make run",
+        "switchboard demo",
+        'switchboard simulate --say "what are your opening hours" --say "stop please" --barge-in 2.5',
+    ]
+
+
+def test_make_alone_says_what_there_is() -> None:
+    shown = make()
+    assert shown.returncode == 0
+    for target in ("call", "run", "bench", "test"):
+        assert f"make {target} " in shown.stdout
+    assert "make call" in shown.stdout.splitlines()[-1]
+
+
+def test_make_call_runs_the_demo_and_make_bench_the_benchmark_with_its_floor() -> None:
+    assert "switchboard demo --call --save out" in make("-n", "call").stdout
+    assert "switchboard bench --calls 300 --floor" in make("-n", "bench").stdout
+
+
+def test_make_run_without_settings_says_what_is_missing_and_where_to_get_it(tmp_path: Path) -> None:
+    assert "switchboard serve" in make("-n", "run").stdout
+    # Run where no .env lies, or it would start.
+    refused = subprocess.run(
+        [sys.executable, "-m", "gateway.cli.main", "serve", "--port", str(free_port())],
+        cwd=tmp_path,
+        env={**os.environ, "TWILIO_AUTH_TOKEN": ""},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_LIMIT_S,
+    )
+    assert refused.returncode == 2
+    assert "TWILIO_AUTH_TOKEN (not set)" in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
+
+
+def test_the_example_of_settings_is_one_the_gateway_reads() -> None:
+    from gateway.settings import read_settings
+
+    settings = read_settings(
+        environ={"TWILIO_AUTH_TOKEN": "0" * 32, "PUBLIC_URL": "https://voice.example.com"},
+        env_file=ROOT / ".env.example",
+    )
+    assert settings.public_url == "https://voice.example.com"
+
+
+def test_the_commands_of_the_command_line_are_the_ones_the_readme_names() -> None:
+    for command in commands():
+        if command.startswith("switchboard "):
+            assert command.split()[1] in main.list_commands(None)  # type: ignore[arg-type]  # it asks for no context
+
+
+def test_every_file_the_documents_link_to_is_there() -> None:
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            if "://" not in link:
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
