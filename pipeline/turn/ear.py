@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float32]
 
 MOST_WAITING_S: Final = 30.0
-"""Sound of one call that waits for the thread. It scores a lone call more than a hundred times faster than it is spoken."""
+"""Sound of one call that waits for the thread, which scores a lone call 100 times faster than it is spoken."""
 
 NO_SLOT: Final = -1
 

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.008
 """Rounds begin at least this far apart; the first after a rest begins at once. At 300 calls a tick gathers 75
-windows, of which the model sees about half: batching has then given nearly all it can, and delay grows with the tick."""
+windows; the model sees about half. Batching has then given nearly all it can, and delay grows with the tick."""
 
 WINDOW_S: Final = 0.032
 
