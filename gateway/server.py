@@ -54,7 +54,10 @@ def uvicorn_config(settings: Settings, gateway: Gateway) -> uvicorn.Config:
 
 
 async def serve(settings: Settings, gateway: Gateway, started: Callable[[int], None]) -> None:
-    """Run until told to stop. `started` is called once with the port it listens on."""
+    """Run until told to stop. `started` is called once with the port it listens on.
+
+    Raises `SystemExit` from uvicorn if it cannot start: the port is taken, or the application's start failed.
+    """
     server = uvicorn.Server(uvicorn_config(settings, gateway))
     signals = _Signals()
     # uvicorn asks this attribute when it takes over the signals; its own would leave at once.

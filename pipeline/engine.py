@@ -24,7 +24,16 @@ from pipeline.events.input_audio import DtmfEventReceived, SpeechStarted, Speech
 from pipeline.events.items import Message
 from pipeline.observations import CutShort, Interrupted, Observation, ToolTimed, TurnTimed
 from pipeline.provider import ProviderError
-from pipeline.reports import Failed, Flushed, Report, ToolReturned, Transcribed, TranscriptionFailed
+from pipeline.reports import (
+    AudioMade,
+    Failed,
+    Flushed,
+    Played,
+    Report,
+    ToolReturned,
+    Transcribed,
+    TranscriptionFailed,
+)
 from pipeline.responder import Cascade, Responder
 from pipeline.session import Output, Session
 from pipeline.stopwatch import Stopwatch
@@ -130,6 +139,7 @@ class Engine:
     async def run(self, greeting: str = "") -> commands.HangUp | None:
         """Live until `stop`, or until the session wants to hang up, which is then returned."""
         self._ear = self._activity.open(self._session.config.input_format, self.report)
+        self._ear.is_urgent = False
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._perform(self._session.open())
@@ -165,6 +175,14 @@ class Engine:
         outputs = self._session.report(report)
         if outputs:
             self._perform(outputs)
+        kind = type(report)
+        if kind is Played or kind is Flushed or kind is AudioMade:
+            self._set_urgency()
+
+    def _set_urgency(self) -> None:
+        """While the agent is heard, every moment that speech goes unnoticed is a moment it talks over the caller."""
+        if self._ear is not None:
+            self._ear.is_urgent = not self._transport.plays or not self._session.ledger.is_drained
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""

@@ -49,6 +49,8 @@ class Clauses:
 
     def __init__(self) -> None:
         self._pending = ""
+        self._looked = 0
+        """No end lies before here: what was judged once stays judged, however much follows."""
         self._is_first = True
 
     def push(self, delta: str) -> list[str]:
@@ -59,6 +61,7 @@ class Clauses:
         while (end := self._first_end()) is not None:
             clauses.append(_plain(self._pending[:end]))
             self._pending = self._pending[end:].lstrip()
+            self._looked = 0
             self._is_first = False
         return clauses
 
@@ -66,12 +69,13 @@ class Clauses:
         """What is left at the end of the text: one clause or none. The next text begins anew."""
         rest = _plain(self._pending)
         self._pending = ""
+        self._looked = 0
         self._is_first = True
         return [rest] if rest else []
 
     def _first_end(self) -> int | None:
-        for candidate in _CANDIDATE.finditer(self._pending):
-            end = candidate.end()
+        for candidate in _CANDIDATE.finditer(self._pending, self._looked):
+            self._looked = end = candidate.end()
             if len(_plain(self._pending[:end])) >= self._least_chars(_kind(candidate, self._pending)):
                 return end
         return None

@@ -71,6 +71,10 @@ class _Line(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.TEXT:
             self._receive(frame.get_payload_as_bytes(), self._now())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            # picows leaves the answer to us; until it comes the server waits, and the line would count as open.
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.is_open = False

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.cli.bench_server import Server, running
+from gateway.cli.bench_server import ACCOUNT_SID, Server, running
 from simulator.load import Load, Target, script_for
 from simulator.voices import Voices
 
@@ -69,9 +69,11 @@ async def measure(name: str, module: str, arguments: tuple[str, ...], options: O
             barge_in_share=options.barge_in,
             seed=options.seed,
         )
-        log = Path(tempfile.mkstemp(prefix="switchboard-bench-", suffix=".log")[1])
-        async with running(module, *arguments, core=cores[-1] if is_pinned else None, log=log) as server:
-            load = Load(Target(server.voice_url, server.auth_token, "AC" + "0" * 32), script, options.seed)
+        descriptor, log = tempfile.mkstemp(prefix="switchboard-bench-", suffix=".log")
+        os.close(descriptor)
+        core = cores[-1] if is_pinned else None
+        async with running(module, *arguments, core=core, lead_ms=options.lead, log=Path(log)) as server:
+            load = Load(Target(server.voice_url, server.auth_token, ACCOUNT_SID), script, options.seed)
             return await _run(name, server, load, options)
     finally:
         os.sched_setaffinity(0, set(cores))

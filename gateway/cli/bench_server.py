@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ READY_LIMIT_S = 30.0
 """Loading the model on a busy machine takes a few seconds."""
 
 STOP_LIMIT_S = 10.0
+
+ACCOUNT_SID = "AC" + "0" * 32
+HOST = "127.0.0.1"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -38,7 +41,7 @@ class Server:
 
     @property
     def voice_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/twilio/voice"
+        return f"http://{HOST}:{self.port}/twilio/voice"
 
     def used(self) -> Used:
         """By all its threads."""
@@ -56,11 +59,24 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(module: str, *arguments: str, core: int | None, log: Path) -> AsyncGenerator[Server, None]:
-    """`python -m module arguments` until the block is left. Its providers are the stubs: they cost nothing."""
+async def running(
+    module: str, *arguments: str, core: int | None, lead_ms: int, log: Path
+) -> AsyncGenerator[Server, None]:
+    """`python -m module arguments` until the block is left. Its providers are the stubs: they cost nothing.
+
+    Its settings are given to it, so that those of a real gateway, in the environment or `.env`, change nothing.
+    """
     port, auth_token = free_port(), secrets.token_hex(16)
     settings = {
         "PORT": str(port),
+        "PUBLIC_URL": f"http://{HOST}:{port}",
+        "SWITCHBOARD_HOST": HOST,
+        "SWITCHBOARD_METRICS_PORT": "0",
+        "SWITCHBOARD_INSECURE_DEV": "0",
+        "SWITCHBOARD_MAX_CALLS": "0",
+        "SWITCHBOARD_AGENT": "reception",
+        "SWITCHBOARD_PLAYBACK_LEAD_MS": str(lead_ms),
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": auth_token,
         "SWITCHBOARD_STT": "stub",
         "SWITCHBOARD_LLM": "stub",
@@ -79,16 +95,21 @@ async def running(module: str, *arguments: str, core: int | None, log: Path) -> 
         await _ready(port, process, log)
         yield Server(port, process.pid, auth_token)
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.sleep(0.1)
-            process.terminate()  # the second one does not wait for calls
-            try:
-                async with asyncio.timeout(STOP_LIMIT_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    # It may go at any moment, also between the two signals.
+    with suppress(ProcessLookupError):
+        process.terminate()
+        await asyncio.sleep(0.1)
+        process.terminate()  # the second one does not wait for calls
+    try:
+        async with asyncio.timeout(STOP_LIMIT_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _ready(port: int, process: asyncio.subprocess.Process, log: Path) -> None:

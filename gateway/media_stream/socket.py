@@ -50,7 +50,7 @@ CLOSE_LIMIT_S = 2.0
 """A peer that does not even read our close is cut off."""
 
 GIVE_WAY_LIMIT_S = 1.0
-"""How long a new stream of a call waits for what was heard on the one before; the caller hears nothing meanwhile."""
+"""How long a new stream of a call waits, in silence, for what was heard on the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class _Stream:
             await self._settle(hang_up, end)
 
     async def give_way(self) -> None:
-        """A newer stream of the call has begun, so Twilio holds this one for dead: end it, for what was heard on it."""
+        """A newer stream of the call has begun, so this one is dead at its other end: end it, for the history."""
         if self._engine is not None:
             self._engine.stop()
         try:

@@ -81,6 +81,9 @@ class Ear:
         self._refused_bytes = 0
         self._is_queued = False
         self.is_closed = False
+        self.is_urgent = True
+        """Speech must be noticed at once, because it would interrupt somebody. Otherwise whole windows will do, for
+        less. The call may change it at any time."""
         # The thread's.
         self.reading = reading_of(format)
         self.slot = NO_SLOT
@@ -93,6 +96,9 @@ class Ear:
         self._looked_bytes = 0
         is_native = format.rate_hz == self.reading.model_hz
         self._resampler = None if is_native else Resampler(format.rate_hz, self.reading.model_hz)
+        self._whole_bytes = self.reading.window_bytes if is_native else 0
+        """Of sound as it comes that make a window; unknown where it is resampled."""
+        self._partial_bytes = 0
         # One window of the past stays in front: the model's context, and an early look's older half.
         self._sound = bytearray(self._silence())
 
@@ -105,6 +111,11 @@ class Ear:
             self._refused_bytes += len(audio)
             return
         self._inbox += audio
+        self._partial_bytes += len(audio)
+        if self._partial_bytes >= self._whole_bytes:
+            self._partial_bytes %= self._whole_bytes or 1
+        elif not self.is_urgent:
+            return
         if not self._is_queued:
             self.wait()
 
@@ -158,7 +169,11 @@ class Ear:
     @property
     def is_worth_a_look(self) -> bool:
         """Whether there is news past the last window, and at least 4 ms in all: the model saw the rest."""
-        return self.unheard_bytes > self._looked_bytes and self.unheard_bytes >= self.reading.context_bytes
+        return (
+            self.is_urgent
+            and self.unheard_bytes > self._looked_bytes
+            and self.unheard_bytes >= self.reading.context_bytes
+        )
 
     def drop_all_but_newest(self) -> int:
         """Give up on all whole windows but one. Returns their samples."""

@@ -84,6 +84,10 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.reads = True
         self.is_closed = False
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
@@ -383,6 +387,15 @@ def test_nothing_is_sent_now_to_a_peer_that_does_not_read() -> None:
         assert connection.wire.written == b""
         connection.protocol.resume_writing()
         assert connection.direct.send_now(["hello"])
+
+    in_virtual_time(test)
+
+
+def test_a_connection_that_is_cut_does_not_wait_for_its_peer() -> None:
+    async def test(connection: Connection) -> None:
+        assert connection.direct is not None
+        connection.direct.cut()
+        assert connection.wire.is_aborted
 
     in_virtual_time(test)
 

@@ -65,6 +65,9 @@ class Peer:
     def listen(self, listener: object) -> None:
         raise AssertionError("a phone does not listen")
 
+    def cut(self) -> None:
+        raise AssertionError("a phone leaves that to the owner of its socket")
+
     def take(self, text: str) -> None:
         self.texts.append(text)
         self.at_s.append(now_s())

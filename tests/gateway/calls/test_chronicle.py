@@ -1,0 +1,213 @@
+"""What is told of a call: each observation its event in the journal, its number in the metrics, or nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from gateway.calls.chronicle import Chronicle
+from gateway.calls.journal import Journal
+from gateway.metrics import Metrics
+from pipeline.events import conversation as conv
+from pipeline.events import input_audio as heard
+from pipeline.events import response as resp
+from pipeline.events.error import ErrorDetail, ErrorEvent
+from pipeline.events.items import FunctionCall, InputAudio, Message, OutputAudio
+from pipeline.observations import CutShort, Interrupted, Observation, ProviderTimed, ToolTimed, TurnTimed
+
+CALL = "CA" + "b" * 32
+NOW_S = 12.34567
+
+
+def message(*words: str) -> Message:
+    return Message(id="item_2", role="assistant", content=tuple(OutputAudio(transcript=w) for w in words))
+
+
+def done(status: resp.ResponseStatus, details: resp.StatusDetails | None = None) -> resp.ResponseDone:
+    snapshot = resp.ResponseSnapshot(id="resp_1", status=status, conversation_id=None, status_details=details)
+    return resp.ResponseDone(event_id="e", response=snapshot)
+
+
+def item_done(item: Message | FunctionCall) -> resp.OutputItemDone:
+    return resp.OutputItemDone(event_id="e", response_id="resp_1", output_index=0, item=item)
+
+
+WRITTEN: list[tuple[Observation, dict[str, Any]]] = [
+    (
+        heard.SpeechStarted(event_id="e", audio_start_ms=300, item_id="item_1"),
+        {"event": "speech.started", "audio_start_ms": 300, "item_id": "item_1"},
+    ),
+    (
+        heard.SpeechStopped(event_id="e", audio_end_ms=900, item_id="item_1"),
+        {"event": "speech.stopped", "audio_end_ms": 900, "item_id": "item_1"},
+    ),
+    (heard.DtmfEventReceived(event_id="e", event="5", received_at=70), {"event": "dtmf", "audio_ms": 70}),
+    (
+        conv.TranscriptionCompleted(event_id="e", item_id="item_1", transcript="hello", seconds=1.0),
+        {"event": "transcript.done", "speaker": "caller", "item_id": "item_1", "text": "hello"},
+    ),
+    (
+        conv.TranscriptionFailedEvent(event_id="e", item_id="item_1", message="out of order"),
+        {"event": "transcript.failed", "item_id": "item_1", "message": "out of order"},
+    ),
+    (
+        item_done(message("good", "morning")),
+        {
+            "event": "transcript.done",
+            "speaker": "agent",
+            "item_id": "item_2",
+            "response_id": "resp_1",
+            "text": "good morning",
+        },
+    ),
+    (
+        CutShort("item_2", 450, "good"),
+        {"event": "transcript.truncated", "item_id": "item_2", "heard_ms": 450, "heard": "good"},
+    ),
+    (
+        done("failed", resp.StatusDetails(type="failed", code="provider_error", message="out of order")),
+        {
+            "event": "response.failed",
+            "response_id": "resp_1",
+            "code": "provider_error",
+            "message": "out of order",
+        },
+    ),
+    (
+        ErrorEvent(event_id="e", error=ErrorDetail(type="invalid_request_error", code="no_item", message="which?")),
+        {"event": "error", "code": "no_item", "message": "which?"},
+    ),
+    (
+        TurnTimed("item_1", "resp_1", 0.5, 900, {"stt": 0.3, "llm": 0.1, "tool": 0.2, "tts": 0.05}),
+        {
+            "event": "turn.timed",
+            "turn_id": "item_1",
+            "response_id": "resp_1",
+            "audio_end_ms": 900,
+            "endpoint_ms": 500.0,
+            "stt_ms": 300.0,
+            "llm_ms": 100.0,
+            "tool_ms": 200.0,
+            "tts_ms": 50.0,
+        },
+    ),
+    (
+        Interrupted("item_1", 0.0904),
+        {"event": "interrupted", "item_id": "item_1", "clear_after_ms": 90.4},
+    ),
+    (
+        ToolTimed("book", '{"day": 1}', "booked", 0.25),
+        {"event": "tool.done", "name": "book", "arguments": '{"day": 1}', "output": "booked", "ms": 250.0},
+    ),
+]
+
+SILENT: list[Observation] = [
+    resp.OutputAudioDelta(event_id="e", response_id="r", item_id="i", output_index=0, delta=b"\xff"),
+    resp.TranscriptDelta(event_id="e", response_id="r", item_id="i", output_index=0, delta="good"),
+    heard.InputAudioBufferCleared(event_id="e"),
+    item_done(FunctionCall(id="i", call_id="c", name="book", arguments="{}")),
+    conv.ConversationItemAdded(
+        event_id="e",
+        previous_item_id=None,
+        item=Message(id="i", role="user", content=(InputAudio(transcript=None),)),
+    ),
+    done("completed"),
+    done("cancelled", resp.StatusDetails(type="cancelled", reason="turn_detected")),
+    ProviderTimed("deepgram", "stt", None, 0.4),
+]
+
+COUNTED: list[tuple[Observation, dict[tuple[str, tuple[str, ...]], float]]] = [
+    (
+        WRITTEN[9][0],
+        {
+            ("turn_response_seconds_sum", ()): 1.15,
+            ("turn_stage_seconds_sum", ("endpoint",)): 0.5,
+            ("turn_stage_seconds_sum", ("stt",)): 0.3,
+            ("turn_stage_seconds_sum", ("llm",)): 0.1,
+            ("turn_stage_seconds_sum", ("tts",)): 0.05,
+            # The function itself tells how long it took.
+            ("turn_stage_seconds_sum", ("tool",)): 0.0,
+        },
+    ),
+    (WRITTEN[10][0], {("barge_in_total", ()): 1.0, ("barge_in_clear_seconds_sum", ()): 0.0904}),
+    (WRITTEN[11][0], {("turn_stage_seconds_sum", ("tool",)): 0.25}),
+    (
+        ProviderTimed("deepgram", "stt", None, 0.4),
+        {("provider_request_seconds_sum", ("deepgram", "stt")): 0.4},
+    ),
+    (
+        ProviderTimed("deepgram", "stt", "timeout", 2.5),
+        {
+            ("provider_request_seconds_sum", ("deepgram", "stt")): 2.5,
+            ("provider_errors_total", ("deepgram", "stt", "timeout")): 1.0,
+        },
+    ),
+]
+
+
+def chronicle() -> tuple[Chronicle, Journal, Metrics]:
+    journal, metrics = Journal(), Metrics("test")
+    return Chronicle(journal, metrics, lambda: NOW_S, call_sid=CALL), journal, metrics
+
+
+def sample(metrics: Metrics, name: str, values: tuple[str, ...]) -> float | None:
+    names = {1: ("stage",), 2: ("provider", "kind"), 3: ("provider", "kind", "error")}.get(len(values), ())
+    labels = dict(zip(names, values, strict=True))
+    return metrics.registry.get_sample_value(f"switchboard_{name}", labels)
+
+
+@pytest.mark.parametrize(("observation", "event"), WRITTEN, ids=lambda case: type(case).__name__)
+def test_what_matters_is_written_with_its_time(observation: Observation, event: dict[str, Any]) -> None:
+    told, journal, _ = chronicle()
+    told.note(observation)
+    assert journal.recent() == [event | {"at_s": 12.3457}]
+
+
+@pytest.mark.parametrize("observation", SILENT, ids=lambda case: type(case).__name__)
+def test_what_concerns_nobody_is_not_written(observation: Observation) -> None:
+    told, journal, _ = chronicle()
+    told.note(observation)
+    assert journal.recent() == []
+
+
+@pytest.mark.parametrize(("observation", "samples"), COUNTED, ids=lambda case: type(case).__name__)
+def test_what_is_measured_is_counted(
+    observation: Observation, samples: dict[tuple[str, tuple[str, ...]], float]
+) -> None:
+    told, _, metrics = chronicle()
+    told.note(observation)
+    found = {(name, values): sample(metrics, name, values) for name, values in samples}
+    assert found == {key: pytest.approx(value) for key, value in samples.items()}
+
+
+def test_a_provider_that_did_not_fail_has_no_failure() -> None:
+    told, _, metrics = chronicle()
+    told.note(ProviderTimed("deepgram", "stt", None, 0.4))
+    assert b"switchboard_provider_errors_total{" not in metrics.render()[0]
+
+
+def test_a_stream_has_its_beginning_and_its_end() -> None:
+    told, journal, _ = chronicle()
+    told.begin("MZ1")
+    told.end("stopped")
+    assert journal.recent() == [
+        {"event": "stream.started", "at_s": 12.3457, "call_sid": CALL, "stream_sid": "MZ1"},
+        {"event": "stream.ended", "at_s": 12.3457, "reason": "stopped"},
+    ]
+
+
+def test_which_key_was_pressed_is_written_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    told, journal, _ = chronicle()
+    with caplog.at_level(logging.DEBUG):
+        told.note(heard.DtmfEventReceived(event_id="e", event="#", received_at=70))
+    assert "#" not in repr(journal.recent()) + caplog.text
+
+
+def test_a_call_without_a_journal_is_counted_all_the_same() -> None:
+    metrics = Metrics("test")
+    told = Chronicle(None, metrics, lambda: NOW_S, call_sid=CALL)
+    for observation, _ in WRITTEN:
+        told.note(observation)
+    assert sample(metrics, "barge_in_total", ()) == 1

@@ -1,0 +1,97 @@
+"""One run of the benchmark, shortened, against a throw-away gateway in this process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.cli import bench_run
+from gateway.cli.bench_run import Options, measure, percentile
+from gateway.cli.bench_server import Server
+from tests.simulator.throwaway_gateway import AUTH_TOKEN, Line, ThrowawayGateway, tone
+from tests.simulator.throwaway_gateway import running as throwaway
+
+OPTIONS = Options(calls=3, rate=50.0, duration=0.6, barge_in=0.0, noise=-60.0, lead=300, seed=1)
+
+
+async def hum(line: Line) -> None:
+    """Sound without end, as much as the caller sends."""
+    while True:
+        await line.until("media", len(line.of("media")) + 1)
+        await line.play(tone(20))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_alone", [False, True], ids=["several cores", "one core"])
+async def test_a_run_measures_what_all_its_calls_have_seen(
+    is_alone: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cores, pinned = os.sched_getaffinity(0), [set[int]()]
+    shown = {min(cores)} if is_alone else {0, 1}
+    started: list[dict[str, Any]] = []
+
+    @asynccontextmanager
+    async def running(module: str, *arguments: str, **options: Any) -> AsyncGenerator[Server, None]:
+        started.append({"module": module, "arguments": arguments} | options)
+        async with throwaway(ThrowawayGateway(agent=hum)) as gateway:
+            stream = gateway.url.replace("http", "ws") + "/media/token"
+            gateway.pages["/twilio/voice"] = f'<Connect><Stream url="{stream}"/></Connect>'
+            yield Server(gateway.port, os.getpid(), AUTH_TOKEN)
+
+    monkeypatch.setattr(bench_run, "running", running)
+    monkeypatch.setattr(bench_run, "SETTLE_S", 0.1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: shown)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _pid, cores: pinned.append(set(cores)))
+    figures = await measure("throw-away", "some.module", ("serve",), OPTIONS)
+    assert (figures.server, figures.calls, figures.failed) == ("throw-away", 3, 0)
+    assert figures.frame_lateness_p50 is not None
+    assert figures.generator_lateness_p99 is not None
+    assert figures.cpu_percent >= 0
+    assert figures.cpu_ms_per_call_s == pytest.approx(figures.cpu_percent * 10 / 3, rel=0.02, abs=0.2)
+    assert figures.rss_mb > 5
+    assert (figures.turns, figures.barge_ins, figures.voice_to_voice_p95) == (0, 0, None)
+    (start,) = started
+    (log,) = os.listdir(tmp_path)
+    assert start.pop("log") == tmp_path / log
+    core = None if is_alone else 1
+    assert start == {"module": "some.module", "arguments": ("serve",), "core": core, "lead_ms": 300}
+    assert pinned[1:] == ([shown] if is_alone else [{0}, shown])
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [
+        ([], 50, None),
+        ([7.0], 1, 7.0),
+        ([7.0], 99, 7.0),
+        ([3.0, 1.0, 2.0], 50, 2.0),
+        ([float(n) for n in range(100)], 50, 50.0),
+        ([float(n) for n in range(100)], 95, 95.0),
+        ([float(n) for n in range(100)], 99, 99.0),
+        ([float(n) for n in range(100)], 100, 99.0),
+        ([1.26], 50, 1.3),
+    ],
+)
+def test_a_percentile_is_a_value_that_was_measured(
+    values: list[float], percent: float, expected: float | None
+) -> None:
+    assert percentile(values, percent) == expected
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.floats(0, 100))
+def test_so_many_percent_lie_below_a_percentile(values: list[float], percent: float) -> None:
+    found = percentile(values, percent)
+    assert found is not None
+    below = sum(value < found - 0.1 for value in values)
+    above = sum(value > found + 0.1 for value in values)
+    assert below <= len(values) * percent / 100 + 1
+    assert above <= len(values) * (1 - percent / 100) + 1
