@@ -180,7 +180,7 @@ class Engine:
             self._set_urgency()
 
     def _set_urgency(self) -> None:
-        """While the agent is heard, every moment that speech goes unnoticed is a moment it talks over the caller."""
+        """While the agent is heard, every moment that speech goes unnoticed it talks over the caller."""
         if self._ear is not None:
             self._ear.is_urgent = not self._transport.plays or not self._session.ledger.is_drained
 

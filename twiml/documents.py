@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]  # ships no types
+from twilio.twiml.voice_response import VoiceResponse
 
 from twiml.errors import DocumentError, shorten
 

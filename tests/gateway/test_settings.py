@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import dataclasses
 from pathlib import Path
 
@@ -176,13 +175,3 @@ def test_the_example_file_is_itself_a_good_env_file(nowhere: Path) -> None:
     settings = read_settings(environ={}, env_file=path)
     assert dataclasses.replace(settings, public_url="", auth_token="", token="") == Settings()
     assert settings.warnings == ()
-
-
-def test_only_the_settings_read_the_environment() -> None:
-    readers = [
-        path.name
-        for path in Path(gateway.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-    ]
-    assert readers == ["settings.py"]
