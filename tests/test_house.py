@@ -64,6 +64,8 @@ BASES_OF_OTHERS = {
     "TypedDict",
     "NamedTuple",
     "Generic",
+    "OfItem",  # bases of events, which share their ids
+    "OfPart",
     "Group",  # click finds a lazy group by its class
     "WSListener",  # picows calls its listeners by their class
     "WebSocketsSansIOProtocol",  # uvicorn is given its protocol as a class

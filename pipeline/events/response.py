@@ -71,6 +71,21 @@ class ResponseDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     response: ResponseSnapshot
 
 
+class OfItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every event about one item of a response carries."""
+
+    event_id: str
+    response_id: str
+    item_id: str
+    output_index: int
+
+
+class OfPart(OfItem, frozen=True, kw_only=True):
+    """The same about one of its content parts. Ours have one part each."""
+
+    content_index: int = 0
+
+
 class OutputItemAdded(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_item.added"
 ):
@@ -87,114 +102,45 @@ class OutputItemDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     item: Item
 
 
-class ContentPartAdded(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.content_part.added"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class ContentPartAdded(OfPart, frozen=True, kw_only=True, tag="response.content_part.added"):
     part: Part
-    content_index: int = 0
 
 
-class ContentPartDone(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.content_part.done"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class ContentPartDone(OfPart, frozen=True, kw_only=True, tag="response.content_part.done"):
     part: Part
-    content_index: int = 0
 
 
-class OutputTextDelta(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_text.delta"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class OutputTextDelta(OfPart, frozen=True, kw_only=True, tag="response.output_text.delta"):
     delta: str
-    content_index: int = 0
 
 
-class OutputTextDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_text.done"):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class OutputTextDone(OfPart, frozen=True, kw_only=True, tag="response.output_text.done"):
     text: str
-    content_index: int = 0
 
 
-class TranscriptDelta(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio_transcript.delta"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class TranscriptDelta(OfPart, frozen=True, kw_only=True, tag="response.output_audio_transcript.delta"):
     delta: str
-    content_index: int = 0
 
 
-class TranscriptDone(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio_transcript.done"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class TranscriptDone(OfPart, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"):
     transcript: str
-    content_index: int = 0
 
 
-class OutputAudioDelta(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio.delta"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class OutputAudioDelta(OfPart, frozen=True, kw_only=True, tag="response.output_audio.delta"):
     delta: bytes
     """In the session's output format; base64 exists only on the wire."""
-    content_index: int = 0
 
 
-class OutputAudioDone(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_audio.done"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int = 0
+class OutputAudioDone(OfPart, frozen=True, kw_only=True, tag="response.output_audio.done"):
+    pass
 
 
-class FunctionCallArgumentsDelta(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag_field="type",
-    tag="response.function_call_arguments.delta",
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class FunctionCallArgumentsDelta(OfItem, frozen=True, kw_only=True, tag="response.function_call_arguments.delta"):
     call_id: str
     delta: str
 
 
-class FunctionCallArgumentsDone(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.function_call_arguments.done"
-):
-    event_id: str
-    response_id: str
-    item_id: str
-    output_index: int
+class FunctionCallArgumentsDone(OfItem, frozen=True, kw_only=True, tag="response.function_call_arguments.done"):
     call_id: str
     name: str
     arguments: str
