@@ -117,10 +117,16 @@ class Phone:
         else:
             self._has_mail.set()
 
+    def _is_stalled(self, now: float) -> bool:
+        """The peer takes nothing more; or the kernel takes it for the peer, and marks that used to come do not."""
+        if self._writing_since is not None and now - self._writing_since > WRITE_STALL_S:
+            return True
+        return self._playback.overdue_s(now) > WRITE_STALL_S
+
     def _pump(self) -> None:
         """Send what is due, and be woken when more is."""
         now = self._pacer.now()
-        if self._writing_since is not None and now - self._writing_since > WRITE_STALL_S:
+        if self._is_stalled(now):
             self._give_up()
             return
         underruns = self._playback.underruns

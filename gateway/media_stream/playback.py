@@ -66,6 +66,8 @@ class Playback:
         self._generation = 0
         self._sent = 0
         self._acknowledged = 0
+        self._has_marks = False
+        """The peer has sent a mark back; some carriers never do."""
         self._run_position = 0
         self._run_began = 0.0
         """When and from where the present run of playback began: its first piece was sent to an empty buffer."""
@@ -136,11 +138,16 @@ class Playback:
         if not self._acknowledged < position <= self._sent:
             return None
         self._acknowledged = position
+        self._has_marks = True
         trip = now - self._run_began - (position - self._run_position) / self._rate
         if position > self._run_position and trip >= 0:
             self._shortest_trip_s = min(trip, self._shortest_trip_s if self._shortest_trip_s is not None else trip)
             self._marks.append(position - self._rate * now)
         return position
+
+    def overdue_s(self, now: float) -> float:
+        """How long a mark has been missing for sound that must have been played, where marks used to come."""
+        return max(0.0, (self._clock(now) - self._acknowledged) / self._rate) if self._has_marks else 0.0
 
     def give_up_marks(self, now: float) -> int | None:
         """The marks of sound long played never came: believe the clock. The position, if that changes it."""

@@ -319,6 +319,27 @@ async def test_a_peer_that_reads_nothing_is_given_up_after_three_seconds_and_onc
         assert stalled + WRITE_STALL_S < lost <= stalled + WRITE_STALL_S + PIECE_MS / 1000 + 2 * TICK_S
 
 
+async def test_a_peer_whose_marks_stop_coming_in_mid_speech_is_given_up_though_the_kernel_takes_everything() -> (
+    None
+):
+    async with conversation(direct=True) as call:
+        call.speak(sound(60_000))
+        call.phone.marked("g0:800")
+        await asyncio.sleep(0.1 + WRITE_STALL_S - PIECE_MS / 1000)
+        assert call.lost == []
+        await asyncio.sleep(60)
+        (lost,) = call.lost
+        assert lost <= 0.1 + WRITE_STALL_S + PIECE_MS / 1000 + 2 * TICK_S
+
+
+async def test_a_peer_that_never_sends_marks_is_believed() -> None:
+    async with conversation(direct=True) as call:
+        call.speak(sound(10_000))
+        await asyncio.sleep(12)
+        assert call.lost == []
+        assert call.peer.sound == sound(10_000)
+
+
 async def test_a_peer_that_reads_slowly_is_not_given_up() -> None:
     async with conversation(direct=False) as call:
         call.speak(sound(10_000))

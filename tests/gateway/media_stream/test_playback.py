@@ -440,3 +440,14 @@ def test_whatever_happened_all_that_was_not_flushed_is_sent_in_the_end(
         books.take("give up", 0)
     assert books.playback.is_idle
     assert books.playback.due_at(books.now) is None
+
+
+def test_marks_are_overdue_only_where_marks_used_to_come() -> None:
+    playback = Playback(PCMU, 300)
+    playback.push(bytes(8_000))
+    pieces = [piece for at in range(11) for piece in playback.take_due(at / 10)]
+    assert playback.overdue_s(1.0) == 0.0
+    playback.marked(pieces[0].mark, 1.0)
+    assert playback.overdue_s(1.0) == 0.9
+    playback.marked(pieces[-1].mark, 1.0)
+    assert playback.overdue_s(5.0) == 0.0
