@@ -45,6 +45,7 @@ def script_for(clips: list[Sound], *, noise_dbfs: float, lead_s: float, barge_in
     noise = ComfortNoise(noise_dbfs, np.random.default_rng(seed))
     return Script(
         clips=tuple(_frames(noise.under(clip.pcm)) for clip in clips),
+        phrases=tuple(clip.text for clip in clips),
         noise=_frames(noise.under(bytes(2 * FRAME_BYTES * NOISE_FRAMES))),
         lead_s=lead_s,
         barge_in_share=barge_in_share,

@@ -43,6 +43,8 @@ class Tally:
     """From the caller's last sound to the first of the answer."""
     barge_in_to_clear: list[float] = field(default_factory=list)
     """From the first sound of a caller who cuts in to `clear`."""
+    clears_by_phrase: dict[str, list[float]] = field(default_factory=dict)
+    """The same, by what the caller says: a word that begins with a hiss is noticed later than one with a vowel."""
     lateness: list[float] = field(default_factory=list)
     """Of each outbound message against the pace of its utterance."""
     underruns: int = 0
@@ -76,6 +78,8 @@ class Script:
     """How callers of a run behave; sounds are base64 payloads of 20 ms, ready to send."""
 
     clips: tuple[tuple[str, ...], ...]
+    phrases: tuple[str, ...]
+    """What each of the clips says."""
     noise: tuple[str, ...]
     lead_s: float
     """The gateway's playback lead: messages are expected no later than this before they are due."""
@@ -95,6 +99,7 @@ class LoadCall:
         self._mood = Mood.LISTENING
         self._until = 0.0
         self._spoken: tuple[str, ...] = ()
+        self._phrase = ""
         self._at = 0
         self._chunk = 0
         self._noise_at = rng.randrange(len(script.noise))
@@ -162,7 +167,9 @@ class LoadCall:
                 self._mood, self._stopped_at = Mood.PAUSING, None
 
     def _speak(self, now: float) -> None:
-        self._mood, self._spoken, self._at = Mood.SPEAKING, self._rng.choice(self._script.clips), 0
+        chosen = self._rng.randrange(len(self._script.clips))
+        self._phrase = self._script.phrases[chosen]
+        self._mood, self._spoken, self._at = Mood.SPEAKING, self._script.clips[chosen], 0
 
     def _finish_speaking(self, now: float) -> None:
         if self._cut_in_at is not None:
@@ -202,7 +209,9 @@ class LoadCall:
         self._marks = deque((now, name) for _, name in self._marks)
         if self._cut_in_at is not None:
             if self.is_measured:
-                self._tally.barge_in_to_clear.append((now - self._cut_in_at) * 1000)
+                took_ms = (now - self._cut_in_at) * 1000
+                self._tally.barge_in_to_clear.append(took_ms)
+                self._tally.clears_by_phrase.setdefault(self._phrase, []).append(took_ms)
             self._cut_in_at = None
 
 

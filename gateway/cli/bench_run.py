@@ -10,12 +10,16 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.cli.bench_server import ACCOUNT_SID, Server, running
+from gateway.cli.bench_server import ACCOUNT_SID, Server, Used, running
 from simulator.load import Load, Target, script_for
 from simulator.voices import Voices
 
 SETTLE_S = 5.0
 """After the last call was placed, and between the first call and the others: greetings are over, caches warm."""
+
+
+LATE_MS = 20.0
+"""One frame: where the last hundredth of messages is later than this, there are more calls than can be carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Figures:
 
     server: str
     calls: int
+    sustained: bool
+    """All calls were held and answered, and the last hundredth of messages was no frame late."""
     failed: int
     cpu_percent: float
     cpu_ms_per_call_s: float
@@ -44,6 +50,10 @@ class Figures:
     voice_to_voice_p95: float | None
     barge_in_to_clear_p50: float | None
     barge_in_to_clear_p95: float | None
+    slowest_phrase: str | None
+    """What is said when it takes longest until the agent is cleared."""
+    slowest_phrase_p50: float | None
+    other_phrases_p95: float | None
     frame_lateness_p50: float | None
     frame_lateness_p95: float | None
     frame_lateness_p99: float | None
@@ -89,15 +99,29 @@ async def _run(name: str, server: Server, load: Load, options: Options) -> Figur
             await load.add(session)
             await asyncio.sleep(1 / options.rate)
         await asyncio.sleep(SETTLE_S)
-        tally, before, began = load.measure(), server.used(), asyncio.get_running_loop().time()
+        load.measure()
+        before, began = server.used(), asyncio.get_running_loop().time()
         await asyncio.sleep(options.duration)
         after, took_s = server.used(), asyncio.get_running_loop().time() - began
         running.cancel()
         load.hang_up()
-    cpu_s = after.cpu_s - before.cpu_s
+    return _figures(name, load, options, after.cpu_s - before.cpu_s, took_s, alone, after)
+
+
+def _figures(
+    name: str, load: Load, options: Options, cpu_s: float, took_s: float, alone: Used, after: Used
+) -> Figures:
+    tally = load.tally
+    # A server that only echoes has no turns, and no pace to be late by.
+    lateness = tally.lateness if tally.voice_to_voice else []
+    late_ms = percentile(lateness, 99)
+    by_phrase = tally.clears_by_phrase
+    slowest = max(by_phrase, key=lambda phrase: percentile(by_phrase[phrase], 50) or 0.0, default=None)
+    others = [took_ms for phrase, took in by_phrase.items() if phrase != slowest for took_ms in took]
     return Figures(
         server=name,
         calls=options.calls,
+        sustained=not (load.failed or tally.unanswered or (late_ms is not None and late_ms >= LATE_MS)),
         failed=load.failed,
         cpu_percent=round(100 * cpu_s / took_s, 1),
         cpu_ms_per_call_s=round(1000 * cpu_s / took_s / options.calls, 3),
@@ -107,10 +131,13 @@ async def _run(name: str, server: Server, load: Load, options: Options) -> Figur
         voice_to_voice_p95=percentile(tally.voice_to_voice, 95),
         barge_in_to_clear_p50=percentile(tally.barge_in_to_clear, 50),
         barge_in_to_clear_p95=percentile(tally.barge_in_to_clear, 95),
-        frame_lateness_p50=percentile(tally.lateness, 50),
-        frame_lateness_p95=percentile(tally.lateness, 95),
-        frame_lateness_p99=percentile(tally.lateness, 99),
-        underruns=tally.underruns,
+        slowest_phrase=slowest,
+        slowest_phrase_p50=percentile(by_phrase.get(slowest or "", []), 50),
+        other_phrases_p95=percentile(others, 95),
+        frame_lateness_p50=percentile(lateness, 50),
+        frame_lateness_p95=percentile(lateness, 95),
+        frame_lateness_p99=late_ms,
+        underruns=tally.underruns if lateness else 0,
         turns=len(tally.voice_to_voice),
         unanswered=tally.unanswered,
         barge_ins=len(tally.barge_in_to_clear),

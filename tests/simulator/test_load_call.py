@@ -30,6 +30,7 @@ class Scene:
     def __init__(self, *, barge_in_share: float = 0.0, measured: bool = True) -> None:
         script = Script(
             clips=(CLIP,),
+            phrases=("stop please",),
             noise=NOISE,
             lead_s=LEAD_S,
             barge_in_share=barge_in_share,
@@ -146,6 +147,7 @@ def test_a_caller_who_cuts_in_measures_how_soon_it_is_quiet() -> None:
     ]
     scene.clear()
     assert len(scene.tally.barge_in_to_clear) == 1, "once cut in, once quiet"
+    assert scene.tally.clears_by_phrase == {"stop please": scene.tally.barge_in_to_clear}
     assert scene.tally.unstopped == 0
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 FIGURES = Figures(
     server="gateway",
     calls=100,
+    sustained=True,
     failed=0,
     cpu_percent=12.3,
     cpu_ms_per_call_s=1.234,
@@ -27,6 +28,9 @@ FIGURES = Figures(
     voice_to_voice_p95=560.1,
     barge_in_to_clear_p50=None,
     barge_in_to_clear_p95=None,
+    slowest_phrase=None,
+    slowest_phrase_p50=None,
+    other_phrases_p95=None,
     frame_lateness_p50=1.1,
     frame_lateness_p95=5.5,
     frame_lateness_p99=9.9,
@@ -95,6 +99,20 @@ def test_calls_that_failed_or_heard_no_answer_are_an_error(
     assert CliRunner().invoke(bench.command, []).exit_code == code
 
 
+def test_more_calls_are_added_for_as_long_as_they_are_sustained(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def measure(name: str, module: str, arguments: tuple[str, ...], options: Options) -> Figures:
+        return replace(FIGURES, calls=options.calls, sustained=options.calls < 140)
+
+    monkeypatch.setattr(bench_run, "measure", measure)
+    shown = CliRunner().invoke(bench.command, ["--step", "20", "--json"])
+    figures = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [(figure["calls"], figure["sustained"]) for figure in figures] == [
+        (100, True),
+        (120, True),
+        (140, False),
+    ]
+
+
 def test_without_the_load_generator_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ImportError(name)
@@ -115,4 +133,5 @@ def test_the_table_shows_the_runs_side_by_side() -> None:
     at = lines[0].index("gateway")
     assert calls[at:] == "100 · 0"
     assert all(line == line.rstrip() for line in lines)
-    assert any("None / None ms" in line for line in lines)
+    assert any("– / – ms" in line for line in lines)
+    assert [line.split() for line in lines if line.startswith("sustained")] == [["sustained", "yes", "yes"]]

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cli import bench_run
-from gateway.cli.bench_run import Options, measure, percentile
-from gateway.cli.bench_server import Server
+from gateway.cli.bench_run import Options, _figures, measure, percentile
+from gateway.cli.bench_server import Server, Used
+from simulator.load import Load, Target, script_for
 from tests.simulator.throwaway_gateway import AUTH_TOKEN, Line, ThrowawayGateway, tone
 from tests.simulator.throwaway_gateway import running as throwaway
 
@@ -53,7 +54,9 @@ async def test_a_run_measures_what_all_its_calls_have_seen(
     monkeypatch.setattr(os, "sched_setaffinity", lambda _pid, cores: pinned.append(set(cores)))
     figures = await measure("throw-away", "some.module", ("serve",), OPTIONS)
     assert (figures.server, figures.calls, figures.failed) == ("throw-away", 3, 0)
-    assert figures.frame_lateness_p50 is not None
+    assert (figures.sustained, figures.frame_lateness_p99, figures.underruns) == (True, None, 0), (
+        "an echo has no pace"
+    )
     assert figures.generator_lateness_p99 is not None
     assert figures.cpu_percent >= 0
     assert figures.cpu_ms_per_call_s == pytest.approx(figures.cpu_percent * 10 / 3, rel=0.02, abs=0.2)
@@ -65,6 +68,24 @@ async def test_a_run_measures_what_all_its_calls_have_seen(
     core = None if is_alone else 1
     assert start == {"module": "some.module", "arguments": ("serve",), "core": core, "lead_ms": 300}
     assert pinned[1:] == ([shown] if is_alone else [{0}, shown])
+
+
+@pytest.mark.parametrize(
+    ("failed", "unanswered", "late_ms", "sustained"),
+    [(0, 0, 19.9, True), (1, 0, 0.0, False), (0, 1, 0.0, False), (0, 0, 20.0, False)],
+)
+def test_calls_are_sustained_if_all_are_held_answered_and_on_time(
+    failed: int, unanswered: int, late_ms: float, sustained: bool
+) -> None:
+    script = script_for([], noise_dbfs=-60.0, lead_s=0.3, barge_in_share=0.0, seed=1)
+    load = Load(Target("http://127.0.0.1/twilio/voice", AUTH_TOKEN, "AC"), script, seed=1)
+    load.failed, load.tally.unanswered = failed, unanswered
+    load.tally.voice_to_voice, load.tally.lateness = [520.0], [late_ms] * 100
+    load.tally.clears_by_phrase = {"hello": [40.0, 60.0], "stop": [150.0]}
+    figures = _figures("gateway", load, OPTIONS, 0.3, 1.0, Used(0.0, 100_000_000), Used(0.3, 100_200_000))
+    assert figures.sustained is sustained
+    assert (figures.slowest_phrase, figures.slowest_phrase_p50, figures.other_phrases_p95) == ("stop", 150.0, 60.0)
+    assert (figures.cpu_percent, figures.cpu_ms_per_call_s, figures.rss_kb_per_added_call) == (30.0, 100.0, 100.0)
 
 
 @pytest.mark.parametrize(
