@@ -20,8 +20,12 @@ from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import Protocol as Connection
 from websockets.protocol import State
-from websockets.speedups import apply_mask
 from websockets.streams import StreamReader
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # the library was installed without its C extension, and is slower for it
+    from websockets.utils import apply_mask
 
 EXTENSION = "switchboard.direct"
 
