@@ -98,15 +98,13 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
     agent = agent or load_agent(settings.agent)
     cascade = cascade or cascade_of(settings, agent)
     metrics, doors = Metrics(build_version()), Doors()
-    # The clock of the event loop and of the desk must be one, because times of both meet in a call.
-    clock = _Clock()
     signatures, store = SignatureCheck(settings), MemoryStore()
     desk = FrontDesk(
         settings=settings,
         store=store,
         signatures=signatures,
         metrics=metrics,
-        now=clock,
+        now=_loop_time,
         admits=lambda: doors.are_open,
     )
     media = _LateMediaSocket()
@@ -149,11 +147,9 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
     return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors)
 
 
-class _Clock:
-    """The event loop's clock, wherever it is asked for."""
-
-    def __call__(self) -> float:
-        return asyncio.get_running_loop().time()
+def _loop_time() -> float:
+    """The desk's clock. The media streams' is the event loop's, and times of both meet in a call."""
+    return asyncio.get_running_loop().time()
 
 
 class _LateMediaSocket:

@@ -18,6 +18,7 @@ import numpy as np
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from simulator.load_call import FRAME_S, LoadCall, Script, Tally
+from simulator.messages import MessageWriter
 from simulator.noise import ComfortNoise
 from simulator.signature import SIGNATURE_HEADER, sign
 from simulator.sound import Codec, Sound
@@ -81,6 +82,16 @@ class _Line(WSListener):
         self.is_open = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """A call that is up. The writer says what begins and ends it; frames come from `LoadCall`, which is leaner."""
+
+    call: LoadCall
+    line: _Line
+    transport: WSTransport
+    writer: MessageWriter
+
+
 class Load:
     """A growing number of calls. `run` keeps them talking; `add` brings more."""
 
@@ -88,7 +99,7 @@ class Load:
         self._target = target
         self._script = script
         self._rng = random.Random(seed)
-        self._phases: list[list[tuple[LoadCall, _Line, WSTransport]]] = [[] for _ in range(PHASES)]
+        self._phases: list[list[_Placed]] = [[] for _ in range(PHASES)]
         self._added = 0
         self.tally = Tally()
         self.failed = 0
@@ -117,14 +128,10 @@ class Load:
             return
         call = LoadCall(stream_sid, self._script, self.tally, random.Random(self._rng.random()))
         line = await self._open(connect, call)
-        start = (
-            f'{{"event":"start","sequenceNumber":"1","streamSid":"{stream_sid}","start":{{"accountSid":'
-            f'"{target.account_sid}","streamSid":"{stream_sid}","callSid":"{call_sid}","tracks":["inbound"],'
-            f'"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{}}}}}}'
-        )
-        line[1].send(WSMsgType.TEXT, b'{"event":"connected","protocol":"Call","version":"1.0.0"}')
-        line[1].send(WSMsgType.TEXT, start.encode())
-        self._phases[self._added % PHASES].append((call, *line))
+        writer = MessageWriter(target.account_sid, call_sid, stream_sid)
+        for message in (writer.connected(), writer.start(Codec.PCMU, {})):
+            line[1].send(WSMsgType.TEXT, message.encode())
+        self._phases[self._added % PHASES].append(_Placed(call, *line, writer))
         self._added += 1
 
     async def _open(self, connect: Connect, call: LoadCall) -> tuple[_Line, WSTransport]:
@@ -150,18 +157,17 @@ class Load:
             if step % PHASES == 0:
                 await asyncio.sleep(0)
 
-    def _tick(self, phase: list[tuple[LoadCall, _Line, WSTransport]], now: float, late_s: float) -> None:
+    def _tick(self, phase: list[_Placed], now: float, late_s: float) -> None:
         tally = self.tally
         if phase:
             tally.own_lateness.append(late_s * 1000)
-        for entry in list(phase):
-            call, line, transport = entry
-            if not line.is_open:
-                phase.remove(entry)
+        for placed in list(phase):
+            if not placed.line.is_open:
+                phase.remove(placed)
                 self.failed += 1
                 continue
-            for message in call.tick(now):
-                transport.send(WSMsgType.TEXT, message.encode())
+            for message in placed.call.tick(now):
+                placed.transport.send(WSMsgType.TEXT, message.encode())
             tally.frames_sent += 1
 
     def measure(self) -> Tally:
@@ -170,14 +176,14 @@ class Load:
         for field in Tally.__slots__:
             setattr(self.tally, field, getattr(fresh, field))
         for phase in self._phases:
-            for call, _, _ in phase:
-                call.is_measured = True
+            for placed in phase:
+                placed.call.is_measured = True
         return self.tally
 
     def hang_up(self) -> None:
         """Put all phones down."""
         for phase in self._phases:
-            for _, _, transport in phase:
-                transport.send(WSMsgType.TEXT, b'{"event":"stop","sequenceNumber":"0","stop":{}}')
-                transport.disconnect()
+            for placed in phase:
+                placed.transport.send(WSMsgType.TEXT, placed.writer.stop().encode())
+                placed.transport.disconnect()
             phase.clear()

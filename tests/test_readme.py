@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.cli.bench_server import free_port
+from gateway.cli.loopback import free_port
 from gateway.cli.main import main
 
 ROOT = Path(__file__).parent.parent

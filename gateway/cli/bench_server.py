@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -14,13 +13,14 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway.cli.loopback import HOST, free_port, own_settings
+
 READY_LIMIT_S = 30.0
 """Loading the model on a busy machine takes a few seconds."""
 
 STOP_LIMIT_S = 10.0
 
 ACCOUNT_SID = "AC" + "0" * 32
-HOST = "127.0.0.1"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -51,13 +51,6 @@ class Server:
         return Used(ticks / TICKS_PER_S, pages * PAGE_BYTES)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @asynccontextmanager
 async def running(
     module: str, *arguments: str, core: int | None, lead_ms: int, log: Path
@@ -68,16 +61,9 @@ async def running(
     """
     port, auth_token = free_port(), secrets.token_hex(16)
     settings = {
-        "PORT": str(port),
-        "PUBLIC_URL": f"http://{HOST}:{port}",
-        "SWITCHBOARD_HOST": HOST,
-        "SWITCHBOARD_METRICS_PORT": "0",
-        "SWITCHBOARD_INSECURE_DEV": "0",
-        "SWITCHBOARD_MAX_CALLS": "0",
+        **own_settings(port, account_sid=ACCOUNT_SID, auth_token=auth_token),
         "SWITCHBOARD_AGENT": "reception",
         "SWITCHBOARD_PLAYBACK_LEAD_MS": str(lead_ms),
-        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-        "TWILIO_AUTH_TOKEN": auth_token,
         "SWITCHBOARD_STT": "stub",
         "SWITCHBOARD_LLM": "stub",
         "SWITCHBOARD_TTS": "stub",
@@ -119,7 +105,7 @@ async def _ready(port: int, process: asyncio.subprocess.Process, log: Path) -> N
                 said = await asyncio.to_thread(log.read_text)
                 raise RuntimeError(f"the server under test did not start:\n{said[-2000:]}")
             try:
-                async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                async with session.get(f"http://{HOST}:{port}/readyz") as response:
                     if response.status == 200:
                         return
             except aiohttp.ClientConnectionError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.cli.loopback import free_port, own_settings
+
 READY_LIMIT_S: Final = 30.0
 """Loading the models takes a second or two; a machine that needs longer than this is broken or busy."""
 
@@ -28,7 +29,6 @@ LEAVE_LIMIT_S: Final = 10.0
 """After SIGTERM. No call is live any more, so that nothing is left to wait for."""
 
 TAIL_LINES: Final = 15
-HOST: Final = "127.0.0.1"
 
 
 class ChildFailed(Exception):
@@ -61,20 +61,12 @@ def child_gateway(
     """
     folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / "gateway.log"
-    port = _free_port()
+    port = free_port()
     account_sid = "AC" + secrets.token_hex(16)
     auth_token, token = secrets.token_hex(16), secrets.token_urlsafe(24)
     settings = {
-        "PUBLIC_URL": f"http://{HOST}:{port}",
-        "TWILIO_ACCOUNT_SID": account_sid,
-        "TWILIO_AUTH_TOKEN": auth_token,
-        "TWILIO_AUTH_TOKEN_SECONDARY": auth_token,
-        "SWITCHBOARD_HOST": HOST,
-        "PORT": str(port),
-        "SWITCHBOARD_METRICS_PORT": "0",
+        **own_settings(port, account_sid=account_sid, auth_token=auth_token),
         "SWITCHBOARD_TOKEN": token,
-        "SWITCHBOARD_INSECURE_DEV": "0",
-        "SWITCHBOARD_MAX_CALLS": "0",
         "SWITCHBOARD_LOG_FORMAT": "text",
     }
     if agent is not None:
@@ -95,12 +87,6 @@ def child_gateway(
         yield gateway
     finally:
         _end(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(gateway: ChildGateway, limit_s: float) -> None:

@@ -60,8 +60,8 @@ def command(env_file: Path | None, **flags: str | int | bool | None) -> None:
 
 
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
-"""Frames leave no cycles behind, so looking for some every 700 objects is work for nothing: about a seventh of the
-CPU at 300 calls, measured with `switchboard bench`. Memory per call is the same."""
+"""Frames leave no cycles behind, so looking for some every 700 objects is work for nothing. Memory per call is the
+same; `switchboard bench` shows both."""
 
 
 def run(settings: Settings, gateway: Gateway) -> int:
