@@ -6,7 +6,7 @@ switch. Every other byte (handshake, control frames, fragments, halves of frames
 the `websockets` library as before, and so does all that follows until the library is done with it.
 
 An application asks for it by the ASGI extension `switchboard.direct` in its scope, and works without it where the
-server has none. Measured with `switchboard bench`; see docs/performance.md.
+server has none. `switchboard bench` shows what a frame costs.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Who may come in is decided before the handshake is answered: Twilio's signature 
 opens one stream of one call once. No provider is opened before `start` has said that the stream is that call's.
 After that no frame ends the call by itself; only a lost socket, `stop`, or the conversation's own end.
 
-Bare ASGI because fifty frames a second and call arrive here, and every layer between costs a tenth of the whole.
+Bare ASGI because fifty frames a second and call arrive here, and every layer between is paid for as often.
 """
 
 from __future__ import annotations
