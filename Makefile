@@ -8,12 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := gateway pipeline twiml simulator tests
 
 .DEFAULT_GOAL := help
-.PHONY: help call run demo bench test check format clean
+.PHONY: help call run demo bench test test-clients check format clean
 
 help:  ## what there is
 	@echo "Switchboard: give a phone number an AI voice agent"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "First time here? make call"
 
@@ -29,10 +29,13 @@ run: $(VENV)/.local  ## answer a real number: settings from .env, and what to do
 bench: $(VENV)/.bench  ## calls per core, latency and memory, beside a bare echo on the same machine
 	@$(BIN)/switchboard bench --calls 300 --floor
 
-test: $(VENV)/.test redis  ## everything: format, lint, types, tests with coverage
+test: $(VENV)/.test redis node  ## everything: format, lint, types, tests with coverage
 	@$(MAKE) --no-print-directory check PYTHON=$(PYTHON) VENV=$(VENV)
 
-check: $(VENV)/.test  ## the same, installing nothing but Python packages
+test-clients: $(VENV)/.test node client-environments  ## stock Realtime clients, unmodified, against the gateway
+	$(BIN)/python -m pytest tests/clients
+
+check: $(VENV)/.test client-environments  ## the same, installing nothing but Python and npm packages
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
@@ -60,7 +63,7 @@ $(VENV)/.%: pyproject.toml $(BIN)/python
 
 comma := ,
 
-.PHONY: python-venv redis
+.PHONY: python-venv redis node client-environments
 python-venv:
 	@command -v apt-get >/dev/null || { echo "this Python has no venv module: install it"; exit 2; }
 	@echo "installing the python3-venv package"
@@ -71,5 +74,15 @@ redis:
 		echo "installing the redis-server package" && \
 		$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq redis-server >/dev/null; } || \
 		{ echo "redis-server is needed for the tests: install it and run make test again"; exit 2; }
+
+node:
+	@command -v npm >/dev/null || { command -v apt-get >/dev/null && \
+		echo "installing the nodejs and npm packages" && \
+		$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq nodejs npm >/dev/null; } || \
+		{ echo "Node.js 20 or newer with npm is needed for the tests: install it and run make test again"; exit 2; }
+
+# One for each stock client, outside the checkout; what is there already is left as it is.
+client-environments: $(VENV)/.test
+	@$(BIN)/python -m tests.clients.environments
 
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

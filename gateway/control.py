@@ -3,13 +3,15 @@
     GET /v1/calls[?ended=1]
     GET /v1/calls/{call_sid}/events[?follow=1][&since=N][&wait_s=SECONDS]     one JSON object a line
 
-For operators and their programs, by bearer token; closed until one is set. Reads calls, never steers them.
+For operators and their programs: with SWITCHBOARD_TOKEN, or an API key or JWT with the scope `control`; closed
+until there is one. Reads calls, never steers them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
@@ -18,9 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gateway.auth import bearer
 from gateway.calls.call import Call
 from gateway.calls.journal import Journal
+from gateway.credentials.credential import Scope
+from gateway.credentials.door import Door
+from gateway.errors import CredentialRefused
 from gateway.front_desk import FrontDesk
 from twiml.errors import shorten
 from twiml.numbers import mask
@@ -54,14 +58,15 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
     end_reason: str | None = None
 
 
-def routes(desk: FrontDesk) -> list[Route]:
-    """The control API, to be mounted at the root."""
+def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
+    """The control API, to be mounted at the root. Without a door it has one of its own, made from the settings."""
+    own_door = door or Door(desk.settings, now=time.time)
 
     def guarded(
         act: Callable[[FrontDesk, Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            return _refusal(desk, request) or await act(desk, request)
+            return _refusal(own_door, request) or await act(desk, request)
 
         return answer
 
@@ -71,17 +76,32 @@ def routes(desk: FrontDesk) -> list[Route]:
     ]
 
 
-def _refusal(desk: FrontDesk, request: Request) -> Response | None:
+def _refusal(door: Door, request: Request) -> Response | None:
     """What to answer to somebody who may not ask; None if they may."""
-    if not desk.settings.token:
-        message = "The control API is closed. Set SWITCHBOARD_TOKEN and send it as `Authorization: Bearer`."
+    if not door.has_keys:
+        message = (
+            "The control API is closed. Set SWITCHBOARD_TOKEN and send it as `Authorization: Bearer`, or set "
+            "SWITCHBOARD_API_KEYS and send a key with the scope `control`."
+        )
         return _error(403, "permission_error", "control_api_closed", message)
-    if not bearer(request.headers.get("authorization"), desk.settings.token):
-        message = "Expected `Authorization: Bearer` with the value of SWITCHBOARD_TOKEN."
+    address = request.client.host if request.client else ""
+    try:
+        door.identify(request.headers.raw, address=address).demand(Scope.CONTROL)
+    except CredentialRefused as refused:
+        return _refused(refused)
+    return None
+
+
+def _refused(refused: CredentialRefused) -> Response:
+    if refused.status_code == 401:
+        message = "Expected `Authorization: Bearer` with SWITCHBOARD_TOKEN or a key with the scope `control`."
         response = _error(401, "authentication_error", "invalid_token", message)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-    return None
+    response = _error(refused.status_code, "permission_error", refused.reason, str(refused))
+    if refused.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refused.retry_after_s)
+    return response
 
 
 async def _list_calls(desk: FrontDesk, request: Request) -> Response:

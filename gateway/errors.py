@@ -5,7 +5,10 @@
     ├── Refusal             the sender's: answered with its HTTP status and its words
     │   ├── SignatureRefused    403: not signed by Twilio, or not for the URL we know
     │   ├── TokenRefused        403: a media token that is unknown, expired or used
-    │   └── FormRefused         400, 403, 408, 413, 415: a webhook's body we will not read or cannot believe
+    │   ├── FormRefused         400, 403, 408, 413, 415: a webhook's body we will not read or cannot believe
+    │   ├── CredentialRefused   401, 403, 429: who asks is not known, or may not do this, or failed too often
+    │   └── JsonRefused         400, 408, 413, 415: a JSON body we will not read, or a value in it that will not do
+    ├── ConfigRefused       the sender's: a session object that cannot be had, with the protocol's code and param
     └── IllegalStep         ours: a call was asked to do what its table of steps does not hold
 
 A form that is signed but makes no sense is a `twiml.errors.WebhookError`, the sender's too.
@@ -54,6 +57,47 @@ class TokenRefused(Refusal):
 
 class FormRefused(Refusal):
     """A webhook's body that we will not read to the end, or do not believe."""
+
+
+class CredentialRefused(Refusal):
+    """A credential that opens no door, or not this one. The message holds at most seven characters of it."""
+
+    def __init__(
+        self,
+        status_code: int,
+        reason: str,
+        message: str,
+        *,
+        is_guess: bool = False,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(status_code, reason, message)
+        self.is_guess = is_guess
+        """Whether it may have been made up; one that is ours, but expired or used, was not."""
+        self.retry_after_s = retry_after_s
+        """With status 429: when to come back."""
+
+    @property
+    def code(self) -> str:
+        """The protocol's word for it."""
+        return "invalid_api_key" if self.status_code == 401 else self.reason
+
+
+class JsonRefused(Refusal):
+    """A JSON body that we will not read to the end, or a value in it that will not do; `reason` is the code."""
+
+    def __init__(self, status_code: int, reason: str, message: str, param: str | None = None) -> None:
+        super().__init__(status_code, reason, message)
+        self.param = param
+
+
+class ConfigRefused(GatewayError):
+    """A session object that cannot be had, in the words of the protocol's `error` event."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
 
 
 class IllegalStep(GatewayError):

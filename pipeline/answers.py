@@ -1,22 +1,26 @@
-"""Answers: the session's own side. At most one response at a time, the functions it asked for, and its failures.
+"""Answers: the session's own side. The response under way, those out of band beside it, the functions it asked
+for, and its failures.
 
 Pure, like the session that owns it. Every method returns what follows, in order; none decides *when* an answer
-is due, only how one runs and ends.
+is due, only how one runs and ends. One response at a time writes to the conversation; any number may run out of
+band (Realtime reference, section B.0).
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipeline import commands, reports
 from pipeline.conversation import Conversation
 from pipeline.events import response as wire
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import FunctionCallOutput
+from pipeline.events.items import FunctionCallOutput, Item
 from pipeline.item_requests import ItemRequests
-from pipeline.playback_ledger import PlaybackLedger
+from pipeline.output_line import OutputLine
+from pipeline.phase import LEGAL_STEPS, Phase
+from pipeline.prompts import prompt_of
 from pipeline.provider import Prompt
 from pipeline.response import Response, ResponseState
 
@@ -24,46 +28,39 @@ MOST_FAILURES = 3
 """Failures in a row that are answered with an apology; one more, and the call ends with words instead."""
 
 
-class Phase(enum.Enum):
-    """How far the whole conversation has come."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A response that is created, and waits for the words of what was said before it."""
 
-    TALKING = "talking"
-    ENDING = "ending"
-    """A farewell is being said; once its last word is heard, the session hangs up. The caller may still object."""
-    ENDED = "ended"
-
-
-LEGAL_STEPS: dict[Phase, frozenset[Phase]] = {
-    Phase.TALKING: frozenset({Phase.ENDING, Phase.ENDED}),
-    Phase.ENDING: frozenset({Phase.TALKING, Phase.ENDED}),
-    Phase.ENDED: frozenset(),
-}
+    response: Response
+    remark: str
 
 
 class Answers:
     """The response under way and all that hangs on it.
 
-    `plays`: our transport plays the sound, so it can be flushed, and a farewell can be waited for.
+    `line` is where its sound goes. `own_tools` are the functions we run; with `apology` failures are answered.
     """
 
     def __init__(
         self,
         conversation: Conversation,
-        ledger: PlaybackLedger,
+        line: OutputLine,
         items: ItemRequests,
         make_id: Callable[[str], str],
         *,
-        plays: bool,
         own_tools: frozenset[str],
         apology: str,
     ) -> None:
         self.phase = Phase.TALKING
         self.active: Response | None = None
+        self.asides: dict[str, Response] = {}
+        """Those out of band, by id."""
+        self._held: _Held | None = None
         self._conversation = conversation
-        self._ledger = ledger
+        self._line = line
         self._items = items
         self._make_id = make_id
-        self._plays = plays
         self._own_tools = own_tools
         self._apology = apology
         self._apologising: str | None = None
@@ -82,34 +79,48 @@ class Answers:
         *,
         script: str | None = None,
         is_recorded: bool = False,
-        instructions: str | None = None,
+        input: tuple[Item, ...] | None = None,
+        remark: str = "",
         metadata: dict[str, str] | None = None,
+        is_held: bool = False,
     ) -> list[ServerEvent | commands.Command]:
-        """Begin an answer; only while none is active."""
-        speaks = config.output_modality == "audio"
-        response = Response(self._conversation, self._make_id, speaks=speaks, metadata=metadata)
-        self.active = response
-        prompt = Prompt(
-            instructions=config.instructions if instructions is None else instructions,
-            items=self._conversation.as_prompt(),
-            tools=config.tools,
-            max_output_tokens=config.max_output_tokens,
-            temperature=config.temperature,
-        )
-        respond = commands.Respond(response.id, prompt, script=script, speaks=speaks, is_recorded=is_recorded)
-        return [response.created(), respond]
+        """Begin an answer; only while none is active. `input`: what the model is told instead of the conversation.
+        `is_held`: it is created now, and begins with `release`."""
+        response = self.active = Response(self._conversation, self._make_id, config, metadata)
+        if is_held:
+            self._held = _Held(response, remark)
+            return [response.created()]
+        items = self._conversation.items if input is None else input
+        prompt = prompt_of(config, items, remark)
+        return [response.created(), _respond(response, self._line, prompt, script, is_recorded)]
+
+    def release(self) -> list[ServerEvent | commands.Command]:
+        """What was said before is understood: the answer that waited for it may begin."""
+        held, self._held = self._held, None
+        if held is None or held.response is not self.active:
+            return []
+        prompt = prompt_of(held.response.config, self._conversation.items, held.remark)
+        return [_respond(held.response, self._line, prompt)]
+
+    def respond_aside(
+        self, config: SessionConfig, items: tuple[Item, ...], metadata: dict[str, str] | None
+    ) -> list[ServerEvent | commands.Command]:
+        """Begin an answer out of band, beside whatever else runs."""
+        response = Response(None, self._make_id, config, metadata)
+        self.asides[response.id] = response
+        return [response.created(), _respond(response, self._line, prompt_of(config, items))]
 
     def think(self, made: reports.TextMade) -> list[ServerEvent]:
         response = self._current(made.response_id)
         return response.say(made.text) if response else []
 
-    def speak(self, made: reports.AudioMade, samples: int) -> list[ServerEvent]:
+    def speak(self, made: reports.AudioMade) -> list[ServerEvent]:
         response = self._current(made.response_id)
         if response is None:
             return []
         events = response.sound(made.audio)
-        if item_id := response.spoken_item_id:
-            self._ledger.write(item_id, samples, made.text, made.words)
+        if response is self.active and (item_id := response.spoken_item_id):
+            self._line.write(response.id, item_id, made, response.config.output_format)
         return events
 
     def request(self, asked: reports.ToolRequested) -> list[ServerEvent]:
@@ -121,10 +132,23 @@ class Answers:
         response = self._current(finished.response_id)
         if response is None:
             return []
+        usage = wire.Usage(
+            input_tokens=finished.input_tokens,
+            cached_tokens=finished.cached_tokens,
+            output_tokens=finished.output_tokens,
+        )
+        state, details = ResponseState.COMPLETED, None
+        if finished.cut_off is not None:
+            state, details = (
+                ResponseState.INCOMPLETE,
+                wire.StatusDetails(type="incomplete", reason=finished.cut_off),
+            )
+        is_aside = response is not self.active
+        outputs: list[ServerEvent | commands.Command] = [*self._end(response, state, details, usage)]
+        if is_aside:
+            return outputs
         if response.id != self._apologising:
             self._failures = 0
-        usage = wire.Usage(input_tokens=finished.input_tokens, output_tokens=finished.output_tokens)
-        outputs: list[ServerEvent | commands.Command] = [*self._end(response, ResponseState.COMPLETED, usage=usage)]
         for call in response.calls:
             if call.name in self._own_tools:
                 self._running_tools.add(call.call_id)
@@ -137,14 +161,17 @@ class Answers:
         if response is None:
             return []
         details = wire.StatusDetails(type="failed", code=failed.code, message=failed.message)
-        spoken_id = response.spoken_item_id
-        events = self._end(response, ResponseState.FAILED, details) + self._unsay(response, spoken_id)
+        is_aside, spoken_id = response is not self.active, response.spoken_item_id
+        events = self._end(response, ResponseState.FAILED, details)
+        if is_aside:
+            return [*events]
+        events += self._unsay(response, spoken_id)
         return [*events, *self.apologise(config, is_voiceless=failed.is_voiceless)]
 
     def apologise(self, config: SessionConfig, *, is_voiceless: bool) -> list[ServerEvent | commands.Command]:
         """Say that something failed; after too many failures end the call, with words of the carrier's."""
         self._failures += 1
-        if self._failures > MOST_FAILURES and self._plays and self.phase is not Phase.ENDED:
+        if self._failures > MOST_FAILURES and self._line.plays and self.phase is not Phase.ENDED:
             self._step(Phase.ENDED)
             return [commands.HangUp(reason="provider_failed", farewell=self._apology)]
         if not self._apology or self.active is not None or self.phase is Phase.ENDED:
@@ -166,15 +193,21 @@ class Answers:
         details = wire.StatusDetails(type="cancelled", reason=reason)
         spoken_id = response.spoken_item_id
         events = self._end(response, ResponseState.CANCELLED, details)
-        if not (cut_follows and spoken_id and self._ledger.holds(spoken_id)):
+        if not (cut_follows and spoken_id and self._line.ledger.holds(spoken_id)):
             events += self._unsay(response, spoken_id)
         return [commands.Cancel(response.id)], events
+
+    def cancel_aside(self, response_id: str) -> tuple[list[commands.Command], list[ServerEvent]]:
+        """Stop one answer out of band. Raises KeyError if there is none of this id."""
+        details = wire.StatusDetails(type="cancelled", reason="client_cancelled")
+        events = self._end(self.asides[response_id], ResponseState.CANCELLED, details)
+        return [commands.Cancel(response_id)], events
 
     def interrupt(
         self, reason: wire.CancelReason = "turn_detected"
     ) -> tuple[list[commands.Command], list[ServerEvent]]:
         """The caller cuts in: stop the answer, and whatever of earlier ones is still to be heard."""
-        flushes = self._plays and not self._ledger.is_drained
+        flushes = self._line.is_sounding
         stops, events = self.cancel(reason, cut_follows=flushes)
         if flushes:
             stops.append(commands.Flush())
@@ -185,6 +218,9 @@ class Answers:
     def close(self) -> list[ServerEvent | commands.Command]:
         """Nobody listens any more: stop everything, and begin nothing new."""
         stops, events = self.interrupt("client_cancelled")
+        for response_id in list(self.asides):
+            more_stops, more_events = self.cancel_aside(response_id)
+            stops, events = stops + more_stops, events + more_events
         if self.phase is not Phase.ENDED:
             self._step(Phase.ENDED)
         return [*stops, *events]
@@ -203,14 +239,16 @@ class Answers:
         """The farewell has been heard to its last word."""
         if self.phase is not Phase.ENDING or self.active is not None or self._running_tools:
             return []
-        if self._plays and not self._ledger.is_drained:
+        if self._line.is_sounding:
             return []
         self._step(Phase.ENDED)
         return [commands.HangUp(reason="agent_hung_up")]
 
     def _current(self, response_id: str) -> Response | None:
-        """The active response, if it is the one that is meant: cancelled ones go on reporting for a moment."""
-        return self.active if self.active is not None and self.active.id == response_id else None
+        """The running response that is meant: cancelled ones go on reporting for a moment."""
+        if self.active is not None and self.active.id == response_id:
+            return self.active
+        return self.asides.get(response_id)
 
     def _end(
         self,
@@ -219,18 +257,37 @@ class Answers:
         details: wire.StatusDetails | None = None,
         usage: wire.Usage | None = None,
     ) -> list[ServerEvent]:
+        if response is not self.active:
+            del self.asides[response.id]
+            return response.end(state, details, usage)
         if response.spoken_item_id and state is ResponseState.COMPLETED:
-            self._ledger.finish(response.spoken_item_id)
+            self._line.ledger.finish(response.spoken_item_id)
         self.active = None
-        return response.end(state, details, usage)
+        return [*response.end(state, details, usage), *self._line.finish(response.id)]
 
     def _unsay(self, response: Response, spoken_id: str | None) -> list[ServerEvent]:
         """Words of a broken-off answer that got no sound were never said. A client that plays tells us itself."""
-        if spoken_id is None or not (self._plays and response.speaks):
+        if spoken_id is None or not (self._line.plays and response.speaks):
             return []
-        return self._items.cut(self._ledger.made(spoken_id))
+        return self._items.cut(self._line.ledger.made(spoken_id))
 
     def _step(self, phase: Phase) -> None:
         if phase not in LEGAL_STEPS[self.phase]:
             raise AssertionError(f"a conversation that is {self.phase.value} cannot become {phase.value}")
         self.phase = phase
+
+
+def _respond(
+    response: Response, line: OutputLine, prompt: Prompt, script: str | None = None, is_recorded: bool = False
+) -> commands.Respond:
+    config = response.config
+    return commands.Respond(
+        response.id,
+        prompt,
+        script=script,
+        speaks=response.speaks,
+        is_recorded=is_recorded,
+        format=None if config.output_format == line.format else config.output_format,
+        voice=config.voice,
+        speed=config.speed,
+    )

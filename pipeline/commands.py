@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeline.audio.formats import AudioFormat
 from pipeline.provider import Prompt
 
 
@@ -32,6 +33,15 @@ class DropTranscription:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeTurn:
+    """Ask the end-of-turn model whether the utterance sounds finished; answered with `TurnJudged`, or never."""
+
+    item_id: str
+    audio: bytes
+    """The newest of it, in the session's input format."""
+
+
+@dataclass(frozen=True, slots=True)
 class Respond:
     """Think and speak an answer. `script`, if set, is spoken word for word and no model is asked."""
 
@@ -40,6 +50,12 @@ class Respond:
     script: str | None = None
     speaks: bool = True
     """False for a response of text alone."""
+    format: AudioFormat | None = None
+    """Of its sound; None: the session's."""
+    voice: str | None = None
+    """None: the agent's own."""
+    speed: float = 1.0
+    """Of the voice: 1 is its own pace."""
     is_recorded: bool = False
     """The voice itself failed: play the shipped recording of an apology instead of asking it."""
 
@@ -75,5 +91,5 @@ class HangUp:
 
 
 Command: TypeAlias = (
-    Transcribe | EndTranscription | DropTranscription | Respond | Cancel | Flush | CallTool | HangUp
+    Transcribe | EndTranscription | DropTranscription | JudgeTurn | Respond | Cancel | Flush | CallTool | HangUp
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pipeline.events.items import InputAudio, Item, Message
 
 ROOT = "root"
@@ -86,14 +88,26 @@ class Conversation:
     def items(self) -> tuple[Item, ...]:
         return tuple(self._items[item_id] for item_id in self._order)
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def as_prompt(self) -> tuple[Item, ...]:
-        """What a model is told: items that say something. Words nobody heard and noise are not among them."""
-        return tuple(item for item in self.items if not isinstance(item, Message) or item.text)
+        """What a model is told."""
+        return telling(self.items)
 
     def hear(self, item_id: str, transcript: str) -> None:
-        """Write down what a user's audio item said."""
+        """Write down what a user's audio item said; with several pieces of sound, all of it stands in the first."""
         item = self._items.get(item_id)
-        if isinstance(item, Message):
-            self._items[item_id] = Message(
-                id=item.id, role=item.role, status=item.status, content=(InputAudio(transcript=transcript),)
-            )
+        if not isinstance(item, Message):
+            return
+        content, words = [], transcript
+        for part in item.content:
+            is_sound = isinstance(part, InputAudio)
+            content.append(InputAudio(transcript=words) if is_sound else part)
+            words = "" if is_sound else words
+        self._items[item_id] = msgspec.structs.replace(item, content=tuple(content))
+
+
+def telling(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Items that tell a model something. Words nobody heard and noise are not among them."""
+    return tuple(item for item in items if not isinstance(item, Message) or item.text or item.images)

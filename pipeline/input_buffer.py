@@ -9,27 +9,23 @@ from __future__ import annotations
 
 from pipeline.audio.formats import AudioFormat
 
-MAX_KEPT_MS = 60_000
-"""An utterance longer than this loses its beginning: nothing a person says in one breath is longer, and a
-stuck open line must not grow without bound."""
-
 
 class InputBuffer:
-    """Sound not yet committed, and where in the session's input it stands."""
+    """Sound not yet committed, and where in the session's input it stands; at most `most_bytes` of it are kept."""
 
-    def __init__(self, audio_format: AudioFormat) -> None:
+    def __init__(self, audio_format: AudioFormat, most_bytes: int) -> None:
         self.format = audio_format
         self.heard = 0
         """Samples of input since the session's first."""
         self._audio = bytearray()
         self._width = audio_format.encoding.bytes_per_sample
-        self._max_bytes = audio_format.bytes_in(MAX_KEPT_MS)
+        self.most_bytes = most_bytes - most_bytes % self._width
 
     def append(self, audio: bytes) -> None:
-        """Hear some more; `audio` holds whole samples."""
+        """Hear some more; `audio` holds whole samples. What is too much pushes out the oldest."""
         self._audio += audio
         self.heard += len(audio) // self._width
-        surplus = len(self._audio) - self._max_bytes
+        surplus = len(self._audio) - self.most_bytes
         if surplus > 0:
             del self._audio[:surplus]
 
@@ -37,6 +33,11 @@ class InputBuffer:
     def start(self) -> int:
         """Position of the first sample still kept."""
         return self.heard - len(self._audio) // self._width
+
+    @property
+    def room_bytes(self) -> int:
+        """What can still be kept."""
+        return self.most_bytes - len(self._audio)
 
     @property
     def kept_ms(self) -> float:

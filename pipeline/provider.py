@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.events.items import Item
@@ -68,8 +68,16 @@ class Prompt:
     items: tuple[Item, ...]
     """The conversation, oldest first; an interrupted answer holds only what was heard."""
     tools: tuple[FunctionTool, ...] = ()
+    """Those the model may ask for: none if the session forbids tools, one alone if it names one."""
     max_output_tokens: int | None = None
+    """Where the answer is cut off, in the model's own tokens; `None` leaves it to the model."""
     temperature: float | None = None
+    tool_choice: Literal["auto", "required"] = "auto"
+    """`required`: the answer is to ask for one of `tools`; `auto`: as the model thinks fit."""
+
+
+CutOffReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
+"""As `status_details.reason` of a response that is incomplete spells it (Realtime reference, section B.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +96,31 @@ class ToolRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CutOff:
+    """The model stopped before it was done. Nothing but `TokensUsed` follows."""
+
+    reason: CutOffReason
+
+
+@dataclass(frozen=True, slots=True)
 class TokensUsed:
+    """What one answer cost. A model that counts says it once, at the end."""
+
     input_tokens: int
     output_tokens: int
+    cached_tokens: int = 0
+    """Those of `input_tokens` the service had still in its memory, and bills for less."""
 
 
-ModelOutput: TypeAlias = TextDelta | ToolRequest | TokensUsed
+ModelOutput: TypeAlias = TextDelta | ToolRequest | CutOff | TokensUsed
 
 
 class LanguageModel(Protocol):
     """Text to text."""
 
     name: str
+    takes_images: bool
+    """A model that does finds `InputImage` parts in the messages of `Prompt.items`; any other is sent none."""
 
     def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
         """The answer, piece by piece as it is thought."""
@@ -133,9 +154,13 @@ class Voice(Protocol):
     """What it can speak, best first; a session whose format is among them needs no transcoding."""
 
     def speak(
-        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
-        """The clauses, spoken in order in `format` (one of `formats`); ends when they end."""
+        """The clauses, spoken in order in `format` (one of `formats`); ends when they end.
+
+        `speed` is a factor from 0.25 to 1.5, 1 being the voice's own pace (Realtime reference, section C.2,
+        `audio.output.speed`). Word times are those of the sound as it is, fast or slow.
+        """
         ...
 
 
@@ -144,3 +169,10 @@ class Prepares(Protocol):
     """A provider that is slow the first time: it loads a model or opens a connection."""
 
     async def prepare(self) -> None: ...
+
+
+@runtime_checkable
+class KnowsVoices(Protocol):
+    """A voice provider that can tell which names it has. Clients of other services ask for theirs by default."""
+
+    async def knows(self, voice: str) -> bool: ...

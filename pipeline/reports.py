@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.provider import WordTime
+from pipeline.provider import CutOffReason, WordTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,15 @@ class Transcribed:
 class TranscriptionFailed:
     item_id: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnJudged:
+    """The end-of-turn model has heard the pause in an utterance."""
+
+    item_id: str
+    probability: float
+    """That the caller has finished, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,10 @@ class Finished:
     response_id: str
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input."""
+    cut_off: CutOffReason | None = None
+    """The model stopped before it was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,7 @@ class DigitPressed:
 
 Report: TypeAlias = (
     SpeechScored
+    | TurnJudged
     | Transcribed
     | TranscriptionFailed
     | TextMade

@@ -9,6 +9,7 @@ task that runs it closes both providers' generators on the way out.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -20,6 +21,9 @@ from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Respond
 from pipeline.observations import ProviderTimed
 from pipeline.provider import (
+    CutOff,
+    CutOffReason,
+    KnowsVoices,
     LanguageModel,
     ModelOutput,
     ProviderError,
@@ -33,6 +37,8 @@ from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, Tool
 from pipeline.sentences import Clauses
 from pipeline.stall import Stall
 from pipeline.timing import Timing
+
+log = logging.getLogger(__name__)
 
 MODEL_STALL_S = 4.0
 """No word for this long, at the start or in the middle: the caller would think the line is dead."""
@@ -54,6 +60,14 @@ class Cascade:
     voice_name: str | None = None
 
 
+@dataclass(slots=True)
+class _Thought:
+    """How the model's leg ended."""
+
+    used: TokensUsed = TokensUsed(0, 0)
+    cut_off: CutOffReason | None = None
+
+
 class _Voiceless(Exception):
     """The voice leg failed; its `__cause__` says how."""
 
@@ -64,7 +78,6 @@ class Responder:
     def __init__(
         self,
         cascade: Cascade,
-        output_format: AudioFormat,
         report: Callable[[Report], None],
         room: Callable[[], Awaitable[None]],
         first_clause: Callable[[], None],
@@ -73,40 +86,49 @@ class Responder:
         timed: Callable[[ProviderTimed], None] = lambda _: None,
     ) -> None:
         self._cascade = cascade
-        self._format = output_format
         self._report = report
         self._room = room
         self._first_clause = first_clause
         self._now = now
         self._timed = timed
+        self._unknown_voices: set[str] = set()
 
-    async def respond(self, command: Respond) -> None:
-        """Make the answer; every way it can end but cancellation ends in `Finished` or `Failed`."""
+    async def respond(self, command: Respond, usual: AudioFormat) -> None:
+        """Make the answer; every way it can end but cancellation ends in `Finished` or `Failed`.
+
+        Its sound is in the format it asks for, or in the `usual` one.
+        """
+        format = command.format or usual
         try:
             if command.is_recorded:
-                self._play_recording(command)
-                used = TokensUsed(0, 0)
+                self._play_recording(command, format)
+                thought = _Thought()
             else:
-                used = await self._make(command)
+                thought = await self._make(command, format)
         except ProviderError as error:
             self._report(Failed(command.response_id, "model_failed", str(error)))
         except _Voiceless as error:
             self._report(Failed(command.response_id, "voice_failed", str(error.__cause__), is_voiceless=True))
         else:
-            self._report(Finished(command.response_id, used.input_tokens, used.output_tokens))
+            used = thought.used
+            self._report(
+                Finished(
+                    command.response_id, used.input_tokens, used.output_tokens, used.cached_tokens, thought.cut_off
+                )
+            )
 
-    def _play_recording(self, command: Respond) -> None:
+    def _play_recording(self, command: Respond, format: AudioFormat) -> None:
         text = command.script or ""
         self._report(TextMade(command.response_id, text))
-        self._report(AudioMade(command.response_id, apology(self._format), text))
+        self._report(AudioMade(command.response_id, apology(format), text))
 
-    async def _make(self, command: Respond) -> TokensUsed:
+    async def _make(self, command: Respond, format: AudioFormat) -> _Thought:
         clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_AHEAD)
         try:
             async with asyncio.TaskGroup() as legs:
                 model = legs.create_task(self._think(command, clauses))
                 if command.speaks:
-                    legs.create_task(self._speak(command.response_id, clauses))
+                    legs.create_task(self._speak(command, format, clauses))
                 else:
                     legs.create_task(_discard(clauses))
         except* (ProviderError, _Voiceless) as failures:
@@ -116,8 +138,8 @@ class Responder:
             return model.result()
         raise failure
 
-    async def _think(self, command: Respond, clauses: asyncio.Queue[str | None]) -> TokensUsed:
-        used = TokensUsed(0, 0)
+    async def _think(self, command: Respond, clauses: asyncio.Queue[str | None]) -> _Thought:
+        thought = _Thought()
         cutter = Clauses()
         response_id = command.response_id
         if command.script is not None:
@@ -133,10 +155,12 @@ class Responder:
                         case ToolRequest(call_id=call_id, name=name, arguments=arguments):
                             self._report(ToolRequested(response_id, call_id, name, arguments))
                         case TokensUsed():
-                            used = output
+                            thought.used = output
+                        case CutOff(reason=reason):
+                            thought.cut_off = reason
         await _put(clauses, cutter.flush())
         await clauses.put(None)
-        return used
+        return thought
 
     async def _answer(self, command: Respond) -> AsyncGenerator[ModelOutput, None]:
         """What the model says; `ProviderError` once it has said nothing for too long."""
@@ -154,16 +178,18 @@ class Responder:
             message = f"no word for {MODEL_STALL_S:g} seconds"
             raise ProviderError(model.name, message, retryable=True) from None
 
-    async def _speak(self, response_id: str, clauses: asyncio.Queue[str | None]) -> None:
-        voice = self._cascade.voice
-        spoken = self._format if self._format in voice.formats else voice.formats[0]
-        transcoder = Transcoder(spoken, self._format)
+    async def _speak(self, command: Respond, format: AudioFormat, clauses: asyncio.Queue[str | None]) -> None:
+        response_id, voice = command.response_id, self._cascade.voice
+        spoken = format if format in voice.formats else voice.formats[0]
+        transcoder = Transcoder(spoken, format)
+        name = await self._voice_for(command.voice)
         try:
             with Timing(voice.name, "tts", self._now, self._timed) as timing:
                 async with Stall(VOICE_STALL_S) as stall:
                     owed = _SoundOwed(stall)
                     told = self._told(clauses, owed, timing)
-                    async with aclosing(voice.speak(told, format=spoken, voice=self._cascade.voice_name)) as speech:
+                    speech_made = voice.speak(told, format=spoken, voice=name, speed=command.speed)
+                    async with aclosing(speech_made) as speech:
                         async for piece in speech:
                             owed.sounded()
                             timing.came()
@@ -179,6 +205,19 @@ class Responder:
             raise _Voiceless from error
         if tail := transcoder.flush():
             self._report(AudioMade(response_id, tail))
+
+    async def _voice_for(self, asked: str | None) -> str | None:
+        """The voice the peer asked for, if the provider has it. A client made for another service asks for one of
+        that service's, and must be heard all the same."""
+        own, voice = self._cascade.voice_name, self._cascade.voice
+        if asked is None or asked == own:
+            return own
+        if isinstance(voice, KnowsVoices) and not await voice.knows(asked):
+            if asked not in self._unknown_voices:
+                self._unknown_voices.add(asked)
+                log.info("%s has no voice %r; speaking with %r", voice.name, asked[:40], own)
+            return own
+        return asked
 
     async def _told(
         self, clauses: asyncio.Queue[str | None], owed: _SoundOwed, timing: Timing

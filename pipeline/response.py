@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from pipeline.conversation import Conversation
 from pipeline.events import response as wire
+from pipeline.events.config import SessionConfig
 from pipeline.events.conversation import ConversationItemAdded, ConversationItemDone
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import FunctionCall, Item, ItemStatus, Message, OutputAudio, OutputText
@@ -57,19 +58,22 @@ class _Spoken:
 
 
 class Response:
-    """One answer, from `response.created` to `response.done`. Every method returns the events that follow."""
+    """One answer, from `response.created` to `response.done`. Every method returns the events that follow.
+
+    `conversation`: where its items go; None for an answer out of band, whose items its own events alone tell.
+    """
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: Conversation | None,
         make_id: Callable[[str], str],
-        *,
-        speaks: bool,
+        config: SessionConfig,
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.id = make_id("resp")
         self.state = ResponseState.IN_PROGRESS
-        self.speaks = speaks
+        self.config = config
+        self.speaks = config.output_modality == "audio"
         self.calls: list[FunctionCall] = []
         self._conversation = conversation
         self._make_id = make_id
@@ -175,11 +179,14 @@ class Response:
         return index
 
     def _added(self, item: Item, index: int) -> list[ServerEvent]:
+        added: ServerEvent = wire.OutputItemAdded(
+            event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
+        )
+        if self._conversation is None:
+            return [added]
         previous = self._conversation.add(item)
         return [
-            wire.OutputItemAdded(
-                event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
-            ),
+            added,
             ConversationItemAdded(event_id=self._make_id("event"), previous_item_id=previous, item=item),
         ]
 
@@ -188,8 +195,8 @@ class Response:
         done: ServerEvent = wire.OutputItemDone(
             event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
         )
-        if not self._conversation.holds(item.id):
-            return [done]  # the peer deleted it while it was being written
+        if self._conversation is None or not self._conversation.holds(item.id):
+            return [done]  # out of band, or the peer deleted it while it was being written
         self._conversation.replace(item)
         previous = self._conversation.previous(item.id)
         return [
@@ -206,9 +213,14 @@ class Response:
         return wire.ResponseSnapshot(
             id=self.id,
             status=status,
-            conversation_id=self._conversation.id,
+            conversation_id=self._conversation.id if self._conversation else None,
             output=tuple(self._output[index] for index in sorted(self._output)),
             status_details=details,
             metadata=self._metadata,
             usage=usage,
+            output_modality=self.config.output_modality,
+            max_output_tokens=self.config.max_output_tokens,
+            voice=self.config.voice,
+            output_format=self.config.output_format,
+            temperature=self.config.temperature,
         )

@@ -9,28 +9,31 @@ engine's. Commands that stop sound stand first in a list, because every millisec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from pipeline import commands, reports
-from pipeline.answers import Answers, Phase
-from pipeline.commands import Command
+from pipeline.answers import Answers
 from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
+from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
-from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.items import InputAudio, InputText, Item, Message
+from pipeline.events.event import ClientEvent
+from pipeline.events.items import Item, Message
+from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
+from pipeline.kept_audio import KeptAudio
+from pipeline.limits import USUAL, Limits
+from pipeline.output_line import OutputLine
+from pipeline.phase import Phase
 from pipeline.playback_ledger import PlaybackLedger
 from pipeline.reports import Report
-from pipeline.turn.listening import Listening, Utterance
+from pipeline.response_requests import ResponseRequests
+from pipeline.turns import Output, Turns
 
-Output: TypeAlias = ServerEvent | Command
-
-SHORTEST_COMMIT_MS = 100
-"""Realtime reference: a manual commit of less is `input_audio_buffer_commit_empty`."""
+__all__ = ["Output", "Session"]
 
 
 class Session:
@@ -38,7 +41,8 @@ class Session:
 
     `plays`: the transport plays the sound where the session can flush it and hear how far it came (a phone,
     WebRTC); a client that plays for itself sends `conversation.item.truncate` instead. `own_tools`: functions
-    that are ours to run; all others are the client's. `history`: a conversation to go on with.
+    that are ours to run; all others are the client's. `history`: a conversation to go on with. `takes_images`:
+    the model has eyes.
     """
 
     def __init__(
@@ -50,32 +54,39 @@ class Session:
         own_tools: frozenset[str] = frozenset(),
         apology: str = "",
         history: tuple[Item, ...] = (),
+        limits: Limits = USUAL,
+        takes_images: bool = False,
     ) -> None:
         self.id = make_id("sess")
         self.config = config
         self.conversation = Conversation(make_id("conv"), history)
-        self.ledger = PlaybackLedger(config.output_format.rate_hz)
         self._make_id = make_id
-        self._items = ItemRequests(self.conversation, self.ledger, make_id)
-        self._listening = Listening(config.input_format, config.turn_detection, make_id)
+        self._line = OutputLine(config.output_format, KeptAudio(limits.kept_audio_bytes), make_id, plays=plays)
+        self._items = ItemRequests(self.conversation, self._line, make_id, limits, takes_images=takes_images)
         self._answers = Answers(
-            self.conversation,
-            self.ledger,
-            self._items,
-            make_id,
-            plays=plays,
-            own_tools=own_tools,
-            apology=apology,
+            self.conversation, self._line, self._items, make_id, own_tools=own_tools, apology=apology
         )
+        self._responses = ResponseRequests(self.conversation, self._items, self._answers, self._line)
+        self._turns = Turns(config, self.conversation, self._items, self._answers, self._line, make_id, limits)
 
     @property
     def phase(self) -> Phase:
         return self._answers.phase
 
     @property
+    def ledger(self) -> PlaybackLedger:
+        """Which words were heard."""
+        return self._line.ledger
+
+    @property
+    def unjudged_ms(self) -> float:
+        """Sound heard in which turns are still to be looked for; 0 where the peer commits by itself."""
+        return self._turns.listening.unjudged_ms if self.config.turn_detection is not None else 0.0
+
+    @property
     def s_since_voice(self) -> float:
         """Seconds of the caller's sound since the voice last began or ended."""
-        listening = self._listening
+        listening = self._turns.listening
         return (listening.buffer.heard - listening.voice_edge) / self.config.input_format.rate_hz
 
     def open(self) -> list[Output]:
@@ -89,15 +100,15 @@ class Session:
         """All that follows from one event of the peer. A bad event becomes an `error` event; it never raises."""
         match event:
             case heard.InputAudioBufferAppend(audio=audio):
-                return self.hear(audio)
+                return self._turns.append(audio, event.event_id)
             case heard.InputAudioBufferCommit():
-                return self._commit_by_hand(event.event_id)
+                return [*self._turns.commit_by_hand(event.event_id), *self._what_is_due()]
             case heard.InputAudioBufferClear():
-                dropped = self._listening.drop()
-                cleared: Output = heard.InputAudioBufferCleared(event_id=self._event_id())
-                return [commands.DropTranscription(dropped.item_id), cleared] if dropped else [cleared]
+                return self._turns.clear()
+            case played.OutputAudioBufferClear():
+                return self._clear_output()
             case conv.ConversationItemCreate():
-                return [*self._items.create(event)]
+                return self._create(event)
             case conv.ConversationItemRetrieve():
                 return [*self._items.retrieve(event)]
             case conv.ConversationItemTruncate():
@@ -107,7 +118,7 @@ class Session:
             case resp.ResponseCreate():
                 return self._respond_by_hand(event)
             case resp.ResponseCancel():
-                return self._cancel_by_hand(event)
+                return self._idly(self._responses.cancel(event))
             case sess.SessionUpdate(session=config):
                 return self._update(config, event.event_id)
             case _:
@@ -115,42 +126,44 @@ class Session:
 
     def hear(self, audio: bytes) -> list[Output]:
         """More of the caller's sound, in the input format. The hot path: almost always nothing follows."""
-        listening = self._listening
-        listening.hear(audio)
-        if listening.current is not None:
-            ended = listening.end_if_silent()
-            return self._end(ended) if ended is not None else []
-        digits = listening.take_digits()
-        return self._enter(digits) if digits else []
+        outputs = self._turns.hear(audio)
+        return [*outputs, *self._what_is_due()] if outputs else outputs
 
     def report(self, report: Report) -> list[Output]:
         """All that follows from what a worker did. What belongs to a response no longer active is passed over."""
         match report:
             case reports.SpeechScored():
-                return self._judge(report)
+                outputs = self._turns.judge(report)
+                return [*outputs, *self._what_is_due()] if outputs else outputs
+            case reports.TurnJudged():
+                self._turns.listening.judge_turn(report)
+                return []
             case reports.Transcribed():
-                return self._understand(report) if report.is_final else []
+                if not report.is_final:
+                    return self._turns.guess(report)
+                return [*self._turns.understand(report), *self._what_is_due()]
             case reports.TranscriptionFailed():
-                return self._misunderstand(report)
+                return [*self._turns.misunderstand(report), *self._what_is_due()]
             case reports.TextMade():
                 return [*self._answers.think(report)]
             case reports.AudioMade():
-                return [*self._answers.speak(report, self.config.output_format.samples_in(report.audio))]
+                self._turns.reckon(report)
+                return [*self._answers.speak(report)]
             case reports.ToolRequested():
                 return [*self._answers.request(report)]
             case reports.Finished():
-                return [*self._answers.finish(report), *self._what_is_due()]
+                return [*self._idly(self._answers.finish(report)), *self._what_is_due()]
             case reports.Failed():
-                return [*self._answers.fail(report, self.config), *self._what_is_due()]
+                return [*self._idly(self._answers.fail(report, self.config)), *self._what_is_due()]
             case reports.Played(position=position):
-                self.ledger.play(position)
-                return [*self._answers.hang_up_if_due()]
+                return [*self._line.play(position), *self._answers.hang_up_if_due()]
             case reports.Flushed(position=position):
-                return [event for cut in self.ledger.flush(position) for event in self._items.cut(cut)]
+                cuts = [event for cut in self.ledger.flush(position) for event in self._items.cut(cut)]
+                return [*self._line.flush(position), *cuts]
             case reports.ToolReturned():
                 return self._take_result(report)
             case reports.DigitPressed(digit=digit):
-                return self._press(digit)
+                return [*self._turns.press(digit), *self._what_is_due()]
             case _:
                 assert_never(report)
 
@@ -162,126 +175,46 @@ class Session:
         """The other end is gone: every response has its `done`, and items keep only what was heard of them."""
         return self._answers.close()
 
-    # The caller's side
-
-    def _judge(self, score: reports.SpeechScored) -> list[Output]:
-        utterance = self._listening.judge(score)
-        if utterance is None:
-            return []
-        if utterance is self._listening.current:
-            return self._begin(utterance)
-        return self._end(utterance)
-
-    def _end(self, utterance: Utterance) -> list[Output]:
-        end_ms = self._input_ms(self._listening.buffer.heard)
-        stopped = heard.SpeechStopped(event_id=self._event_id(), audio_end_ms=end_ms, item_id=utterance.item_id)
-        return [stopped, *self._commit(utterance)]
-
-    def _begin(self, utterance: Utterance) -> list[Output]:
-        started = heard.SpeechStarted(
-            event_id=self._event_id(),
-            audio_start_ms=self._input_ms(utterance.begins),
-            item_id=utterance.item_id,
-        )
-        audio = self._listening.buffer.since(utterance.begins)
-        transcribe = commands.Transcribe(item_id=utterance.item_id, audio=audio)
-        rule = self._listening.rule
-        stops, closers = self._answers.interrupt() if rule and rule.interrupt_response else ([], [])
-        utterance.has_interrupted = bool(stops)
-        return [*stops, started, *closers, transcribe]
-
-    def _commit_by_hand(self, event_id: str | None) -> list[Output]:
-        kept_ms = self._listening.buffer.kept_ms
-        if kept_ms < SHORTEST_COMMIT_MS:
-            text = (
-                "Error committing input audio buffer: buffer too small. "
-                f"Expected at least {SHORTEST_COMMIT_MS}ms of audio, but buffer only has {kept_ms:.2f}ms of audio."
-            )
-            return [*self._items.refused("input_audio_buffer_commit_empty", text, event_id=event_id)]
-        outputs: list[Output] = []
-        if self._listening.current is None:
-            utterance = self._listening.take_all()
-            audio = self._listening.buffer.since(utterance.begins)
-            outputs.append(commands.Transcribe(item_id=utterance.item_id, audio=audio))
-        ended = self._listening.end_utterance()
-        return outputs + (self._commit(ended) if ended else [])
-
-    def _commit(self, utterance: Utterance) -> list[Output]:
-        item = Message(id=utterance.item_id, role="user", content=(InputAudio(transcript=None),))
-        committed = heard.InputAudioBufferCommitted(
-            event_id=self._event_id(), previous_item_id=self.conversation.last_id, item_id=item.id
-        )
-        outputs = [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
-        return outputs + (self.report(utterance.verdict) if utterance.verdict else [])
-
-    def _understand(self, transcribed: reports.Transcribed) -> list[Output]:
-        utterance = self._listening.understood(transcribed)
-        if utterance is None:
-            return []
-        item_id, text = transcribed.item_id, transcribed.text
-        self.conversation.hear(item_id, text)
-        completed = conv.TranscriptionCompleted(
-            event_id=self._event_id(),
-            item_id=item_id,
-            transcript=text,
-            seconds=utterance.samples / self.config.input_format.rate_hz,
-        )
-        rule = self._listening.rule
-        # Noise is not answered, unless it has cut off an answer: then somebody must still speak.
-        if (text or utterance.has_interrupted) and rule is not None and rule.create_response:
-            self._listening.has_unanswered = True
-        return [completed, *self._what_is_due()]
-
-    def _misunderstand(self, why: reports.TranscriptionFailed) -> list[Output]:
-        if self._listening.understood(why) is None:
-            return []
-        failed = conv.TranscriptionFailedEvent(event_id=self._event_id(), item_id=why.item_id, message=why.message)
-        if self._listening.current is not None:
-            return [failed]  # the caller speaks again; what is said now may be understood
-        return [failed, *self._answers.apologise(self.config, is_voiceless=False)]
-
-    def _press(self, digit: str) -> list[Output]:
-        """A key interrupts like a word, and waits for the keys that belong to it."""
-        self._listening.press(digit)
-        at_ms = self._input_ms(self._listening.buffer.heard)
-        pressed = heard.DtmfEventReceived(event_id=self._event_id(), event=digit, received_at=at_ms)
-        rule = self._listening.rule
-        stops, closers = self._answers.interrupt() if rule is None or rule.interrupt_response else ([], [])
-        digits = self._listening.take_digits()
-        return [*stops, pressed, *closers, *(self._enter(digits) if digits else [])]
-
-    def _enter(self, digits: str) -> list[Output]:
-        """A finished entry of the keypad is something the caller has said."""
-        text = InputText(text=f"[keypad] {digits}")
-        item = Message(id=self._make_id("item"), role="user", content=(text,))
-        rule = self._listening.rule
-        self._listening.has_unanswered |= rule is not None and rule.create_response
-        return [*self._items.added(item), *self._what_is_due()]
-
     # Our side
+
+    def _create(self, event: conv.ConversationItemCreate) -> list[Output]:
+        try:
+            item, sound, events = self._items.create(event)
+        except BadEvent as bad:
+            return [*self._items.refusal(bad, event.event_id)]
+        if not sound or (isinstance(item, Message) and item.text):
+            return [*events]
+        return [*events, *self._turns.expect(item.id, sound)]
+
+    def _idly(self, outputs: list[Output]) -> list[Output]:
+        """What ends an answer begins the wait for the caller."""
+        self._turns.wait()
+        return outputs
 
     def _what_is_due(self) -> list[Output]:
         """An answer, once nobody speaks and all is understood; the end, once the farewell is heard."""
-        if self._listening.has_unanswered and self._listening.is_settled and self._answers.is_free:
-            self._listening.has_unanswered = False
+        if not self._turns.listening.is_waiting and (released := self._answers.release()):
+            return released
+        if asked := self._responses.take_next():
+            return self._respond_by_hand(asked)
+        if self._turns.listening.has_unanswered and self._turns.listening.is_settled and self._answers.is_free:
+            self._turns.listening.has_unanswered = False
             return self._answers.respond(self.config)
         return [*self._answers.hang_up_if_due()]
 
     def _respond_by_hand(self, event: resp.ResponseCreate) -> list[Output]:
-        if active := self._answers.active:
-            text = f"Conversation already has an active response in progress: {active.id}"
-            code = "conversation_already_has_active_response"
-            return [*self._items.refused(code, text, event_id=event.event_id)]
-        self._listening.has_unanswered = False
-        return self._answers.respond(self.config, instructions=event.instructions, metadata=event.metadata)
+        try:
+            outputs = self._responses.create(event, self.config, is_held=self._turns.listening.is_waiting)
+        except BadEvent as bad:
+            return [*self._items.refusal(bad, event.event_id)]
+        if not event.is_out_of_band:
+            self._turns.listening.has_unanswered = False
+            self._turns.rest()
+        return outputs
 
-    def _cancel_by_hand(self, event: resp.ResponseCancel) -> list[Output]:
-        active = self._answers.active
-        if active is None or event.response_id not in (None, active.id):
-            text = "Cancellation failed: no active response found"
-            return [*self._items.refused("response_cancel_not_active", text, event_id=event.event_id)]
-        stops, closers = self._answers.cancel("client_cancelled")
-        return [*stops, *closers]
+    def _clear_output(self) -> list[Output]:
+        """Nothing of what we play is to be heard any more; a client that plays for itself clears its own buffer."""
+        return [commands.Flush()] if self._line.is_sounding else []
 
     def _truncate(self, event: conv.ConversationItemTruncate) -> list[Output]:
         if refusal := self._items.refusal_of(event):
@@ -293,23 +226,24 @@ class Session:
 
     def _take_result(self, returned: reports.ToolReturned) -> list[Output]:
         """Who speaks while a farewell is being arranged has objected to it."""
-        ends_call = returned.ends_call and self._listening.is_settled
+        ends_call = returned.ends_call and self._turns.listening.is_settled
         events = self._answers.keep_result(returned, ends_call=ends_call)
-        self._listening.has_unanswered |= bool(events) and not ends_call
+        self._turns.listening.has_unanswered |= bool(events) and not ends_call
         return [*events, *self._what_is_due()]
 
     def _update(self, config: SessionConfig, event_id: str | None) -> list[Output]:
         old = self.config
-        if (config.input_format, config.output_format) != (old.input_format, old.output_format):
-            text = "The audio formats of a session cannot change once it is open."
-            return [*self._items.refused("invalid_value", text, "session.audio", event_id)]
-        if config.turn_detection != old.turn_detection:
-            self._listening.follow(config.turn_detection)
+        if config.input_format != old.input_format and self._turns.listening.buffer.heard:
+            text = "The input audio format cannot change once sound was heard in it."
+            return [*self._items.refused("invalid_value", text, "session.audio.input.format", event_id)]
+        if config.output_format != old.output_format and (self.ledger.end or self._line.plays):
+            text = "The output audio format cannot change once sound was made in it."
+            return [*self._items.refused("invalid_value", text, "session.audio.output.format", event_id)]
         self.config = config
+        if config.output_format != old.output_format:
+            self._line.follow(config.output_format)
+        self._turns.follow(config)
         return [sess.SessionUpdated(event_id=self._event_id(), session_id=self.id, session=config)]
-
-    def _input_ms(self, samples: int) -> int:
-        return samples * 1000 // self.config.input_format.rate_hz
 
     def _event_id(self) -> str:
         return self._make_id("event")

@@ -114,7 +114,8 @@ class FakeModel:
 
     name = "fake-llm"
 
-    def __init__(self, *script: Sequence[Step] | str) -> None:
+    def __init__(self, *script: Sequence[Step] | str, takes_images: bool = False) -> None:
+        self.takes_images = takes_images
         self.prompts: list[Prompt] = []
         self.running = 0
         self._script = deque(script)
@@ -160,6 +161,8 @@ class FakeVoice:
         self.formats = formats
         self.clauses: list[str] = []
         self.asked: list[tuple[AudioFormat, str | None]] = []
+        self.speeds: list[float] = []
+        """The speed asked for, beside each of `asked`; whatever it is, a word lasts `WORD_MS`."""
         self.running = 0
         self._before = before or {}
         self._tells_times = tells_times
@@ -167,10 +170,11 @@ class FakeVoice:
         self._asks_ahead = asks_ahead
 
     async def speak(
-        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
         self.running += 1
         self.asked.append((format, voice))
+        self.speeds.append(speed)
         try:
             if self._asks_ahead:
                 clauses = _stream_of([clause async for clause in clauses])

@@ -35,7 +35,8 @@ from pipeline.agent import Agent
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import HangUp
 from pipeline.engine import Engine
-from pipeline.events.config import SessionConfig
+from pipeline.events.config import SessionConfig, Transcription
+from pipeline.limits import Limits
 from pipeline.responder import Cascade
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
@@ -51,6 +52,11 @@ CLOSE_LIMIT_S = 2.0
 
 GIVE_WAY_LIMIT_S = 1.0
 """How long a new stream of a call waits, in silence, for what was heard on the one before."""
+
+
+PHONE_LIMITS = Limits(buffered_bytes=60 * 8_000, kept_audio_bytes=0)
+"""A minute of telephone sound: nobody says more in one breath, and a stuck open line must not grow without bound.
+Nothing is kept to be retrieved: there are hundreds of calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,7 @@ class _Stream:
             own_tools=exchange.toolbox.names,
             apology=exchange.agent.apology,
             history=call.history,
+            limits=PHONE_LIMITS,
         )
         playback = Playback(start.audio_format, exchange.lead_ms)
         phone = Phone(
@@ -280,6 +287,7 @@ def _session_config(agent: Agent, toolbox: Toolbox, line: AudioFormat) -> Sessio
         voice=agent.voice,
         input_format=line,
         output_format=line,
+        transcription=Transcription(),
         turn_detection=agent.turn_detection,
         tools=toolbox.described,
         language=agent.language,

@@ -42,6 +42,9 @@ class AudioFormat:
         """Whole samples in `audio`."""
         return len(audio) // self.encoding.bytes_per_sample
 
+    def seconds_of(self, audio: bytes) -> float:
+        return len(audio) / self.bytes_per_second
+
     def bytes_in(self, ms: float) -> int:
         """Bytes that last `ms` milliseconds, whole samples only."""
         return int(ms * self.rate_hz / 1000) * self.encoding.bytes_per_sample

@@ -30,6 +30,8 @@ class ConversationItemTruncate(
     item_id: str
     audio_end_ms: int
     content_index: int = 0
+    clamps: bool = False
+    """A position past the end means the end, instead of being refused (Inworld's clients count on it)."""
     event_id: str | None = None
 
 
@@ -83,6 +85,20 @@ class ConversationItemDeleted(
 ):
     event_id: str
     item_id: str
+
+
+class TranscriptionDelta(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="type",
+    tag="conversation.item.input_audio_transcription.delta",
+):
+    event_id: str
+    item_id: str
+    delta: str
+    """Joins what came before; nothing that was told is taken back."""
+    content_index: int = 0
 
 
 class TranscriptionCompleted(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from pipeline.events import conversation, error, input_audio, response, session
+from pipeline.events import conversation, error, input_audio, output_audio, response, session
 
 ClientEvent: TypeAlias = (
     session.SessionUpdate
     | input_audio.InputAudioBufferAppend
     | input_audio.InputAudioBufferCommit
     | input_audio.InputAudioBufferClear
+    | output_audio.OutputAudioBufferClear
     | conversation.ConversationItemCreate
     | conversation.ConversationItemRetrieve
     | conversation.ConversationItemTruncate
@@ -26,17 +27,23 @@ ServerEvent: TypeAlias = (
     | input_audio.InputAudioBufferCleared
     | input_audio.SpeechStarted
     | input_audio.SpeechStopped
+    | input_audio.TimeoutTriggered
     | input_audio.DtmfEventReceived
+    | output_audio.OutputAudioBufferStarted
+    | output_audio.OutputAudioBufferStopped
+    | output_audio.OutputAudioBufferCleared
     | conversation.ConversationCreated
     | conversation.ConversationItemAdded
     | conversation.ConversationItemDone
     | conversation.ConversationItemRetrieved
     | conversation.ConversationItemTruncated
     | conversation.ConversationItemDeleted
+    | conversation.TranscriptionDelta
     | conversation.TranscriptionCompleted
     | conversation.TranscriptionFailedEvent
     | response.ResponseCreated
     | response.ResponseDone
+    | response.RateLimitsUpdated
     | response.OutputItemAdded
     | response.OutputItemDone
     | response.ContentPartAdded

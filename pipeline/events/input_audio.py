@@ -60,6 +60,18 @@ class SpeechStopped(
     item_id: str
 
 
+class TimeoutTriggered(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="input_audio_buffer.timeout_triggered"
+):
+    """Nobody spoke for `idle_timeout_ms`; the silence becomes an item."""
+
+    event_id: str
+    audio_start_ms: int
+    """Where the last answer was over."""
+    audio_end_ms: int
+    item_id: str
+
+
 class DtmfEventReceived(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="input_audio_buffer.dtmf_event_received"
 ):

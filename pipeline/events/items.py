@@ -2,6 +2,7 @@
 
 A field that has no value is left out of the wire, because strict clients drop an item that carries a null;
 the one exception the protocol makes is `transcript` of a user's `input_audio` part, which is always there.
+Sound is only in what a client creates, and in what it retrieves.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
@@ -20,6 +22,13 @@ class InputText(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
 class InputAudio(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="input_audio"):
     transcript: str | None
     """What was said, once it has been transcribed."""
+    audio: bytes | UnsetType = UNSET
+
+
+class InputImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
+    image_url: str
+    """A data URI, PNG or JPEG."""
+    detail: Literal["auto", "low", "high"] = "auto"
 
 
 class OutputText(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="output_text"):
@@ -27,11 +36,12 @@ class OutputText(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
 
 
 class OutputAudio(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="output_audio"):
-    transcript: str
+    transcript: str | UnsetType = UNSET
     """What was said; after an interruption, what of it was heard."""
+    audio: bytes | UnsetType = UNSET
 
 
-ContentPart: TypeAlias = InputText | InputAudio | OutputText | OutputAudio
+ContentPart: TypeAlias = InputText | InputAudio | InputImage | OutputText | OutputAudio
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
@@ -44,8 +54,22 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     @property
     def text(self) -> str:
         """All words of the item, in order, whatever they arrived as."""
-        words = (p.text if isinstance(p, InputText | OutputText) else p.transcript for p in self.content)
-        return " ".join(w for w in words if w)
+        return " ".join(words for part in self.content if (words := words_of(part)))
+
+    @property
+    def images(self) -> tuple[InputImage, ...]:
+        return tuple(part for part in self.content if isinstance(part, InputImage))
+
+
+def words_of(part: ContentPart) -> str:
+    """The words of one part; empty if it has none, or none yet."""
+    match part:
+        case InputText(text=text) | OutputText(text=text):
+            return text
+        case InputAudio(transcript=transcript) | OutputAudio(transcript=transcript):
+            return transcript or ""
+        case InputImage():
+            return ""
 
 
 class FunctionCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
@@ -67,3 +91,9 @@ class FunctionCallOutput(msgspec.Struct, frozen=True, kw_only=True, tag_field="t
 
 
 Item: TypeAlias = Message | FunctionCall | FunctionCallOutput
+
+
+class ItemReference(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):
+    """In the input of a response: an item of the conversation, by its id."""
+
+    id: str

@@ -6,15 +6,23 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from pipeline.events.items import Item
+from pipeline.audio.formats import PCM_24K, AudioFormat
+from pipeline.events.config import Modality, SessionConfig
+from pipeline.events.items import Item, ItemReference
 
 ResponseStatus: TypeAlias = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
 CancelReason: TypeAlias = Literal["turn_detected", "client_cancelled"]
 
 
 class ResponseCreate(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.create"):
-    instructions: str | None = None
-    """Replaces the session's for this response."""
+    """The peer asks for an answer."""
+
+    config: SessionConfig | None = None
+    """The session's, with what the peer wants otherwise for this answer; None: as the session is."""
+    is_out_of_band: bool = False
+    """`conversation: "none"`: it is told to the peer and joins no conversation."""
+    input: tuple[Item | ItemReference, ...] | None = None
+    """What the model is told instead of the conversation; None: the conversation."""
     metadata: dict[str, str] | None = None
     event_id: str | None = None
 
@@ -45,7 +53,11 @@ class StatusDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of text: the model of a cascade neither hears nor speaks."""
+
     input_tokens: int = 0
+    cached_tokens: int = 0
+    """Of `input_tokens`, those the provider had in its cache."""
     output_tokens: int = 0
 
 
@@ -59,6 +71,11 @@ class ResponseSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     status_details: StatusDetails | None = None
     metadata: dict[str, str] | None = None
     usage: Usage | None = None
+    output_modality: Modality = "audio"
+    max_output_tokens: int | None = None
+    voice: str | None = None
+    output_format: AudioFormat = PCM_24K
+    temperature: float | None = None
 
 
 class ResponseCreated(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.created"):
@@ -69,6 +86,18 @@ class ResponseCreated(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
 class ResponseDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.done"):
     event_id: str
     response: ResponseSnapshot
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    name: Literal["requests", "tokens"]
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class RateLimitsUpdated(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="rate_limits.updated"):
+    event_id: str
+    rate_limits: tuple[RateLimit, ...]
 
 
 class OfItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -2,13 +2,14 @@
 
 A formant voice: plainly a machine, clear, and a thousand times faster than speech. The library keeps one global
 state, so one clause at a time is spoken per process, in one thread; the interpreter is free meanwhile.
-Structures and numbers are those of espeak-ng's `speak_lib.h`.
+Structures and numbers are those of espeak-ng's `speak_lib.h` and of `sonic.h`, which is linked into it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import re
 import struct
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -34,12 +35,18 @@ SENTENCE_PAUSE_MS: Final = 280
 CLAUSE_PAUSE_MS: Final = 120
 """espeak-ng ends a text with 7 ms of silence, so the pause between two clauses is ours to make."""
 
+OWN_PACE_WPM: Final = 175
+SLOWEST_WPM: Final = 80
+"""`espeakRATE_NORMAL` and `espeakRATE_MINIMUM`, in words a minute; below the latter the library stays at it."""
+
 _SILENCE_LEVEL: Final = 100  # of 32,768: -50 dB
 _AUDIO_OUTPUT_SYNCHRONOUS: Final = 2
 _CALLBACK_MS: Final = 20
 _INITIALIZE_DONT_EXIT: Final = 0x8000
 _POS_CHARACTER: Final = 1
 _CHARS_UTF8: Final = 1
+_RATE: Final = 1
+_ABSOLUTE: Final = 0
 _EVENT_LIST_TERMINATED: Final = 0
 _EVENT_WORD: Final = 1
 _OK: Final = 0
@@ -56,6 +63,9 @@ _thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix=NAME)
 """The only thread that touches the library, for the whole process; it starts with the first clause."""
 
 
+_VOICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}")
+
+
 class EspeakVoice:
     """The `Voice` of this file. `voice` is a name of espeak-ng's: `en-us`, `de`, `en-us+f3` for a woman's."""
 
@@ -65,22 +75,27 @@ class EspeakVoice:
     def __init__(self, voice: str = DEFAULT_VOICE) -> None:
         self._voice = voice
 
+    async def knows(self, voice: str) -> bool:
+        """See `KnowsVoices`."""
+        return await asyncio.get_running_loop().run_in_executor(_thread, _has_voice, voice)
+
     async def speak(
-        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
         """See `Voice`. Raises `ProviderError` for another format or an unknown voice."""
         if format not in self.formats:
             raise ProviderError(NAME, f"speaks {self.formats}, not {format}", retryable=False)
-        pause_ms = 0
+        pause_ms = 0.0
         async for clause in clauses:
-            spoken = await _in_thread(clause, voice or self._voice)
+            spoken = await _in_thread(clause, voice or self._voice, speed)
             if not spoken.audio:
                 continue  # nothing in it can be pronounced
             if pause_ms:
                 yield Speech(format.silence * format.samples_in(bytes(format.bytes_in(pause_ms))))
             for piece in _pieces(clause, spoken):
                 yield piece
-            pause_ms = SENTENCE_PAUSE_MS if clause.rstrip("\"')]”’»").endswith((".", "!", "?")) else CLAUSE_PAUSE_MS
+            ends_sentence = clause.rstrip("\"')]”’»").endswith((".", "!", "?"))
+            pause_ms = (SENTENCE_PAUSE_MS if ends_sentence else CLAUSE_PAUSE_MS) / speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +107,35 @@ class _Spoken:
     """Where a word begins: (character of the text, sample of `audio`)."""
 
 
-async def _in_thread(text: str, voice: str) -> _Spoken:
+async def _in_thread(text: str, voice: str, speed: float) -> _Spoken:
     """Speak `text` in the library's thread. Given up, it stops within 20 ms of sound."""
     given_up = threading.Event()
     try:
-        return await asyncio.get_running_loop().run_in_executor(_thread, _speak, text, voice, given_up.is_set)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(_thread, _speak, text, voice, speed, given_up.is_set)
     finally:
         given_up.set()
 
 
-def _speak(text: str, voice: str, is_given_up: Callable[[], bool]) -> _Spoken:
+def _has_voice(voice: str) -> bool:
+    """Blocking; in the library's thread only."""
+    return _is_plain(voice) and _library().espeak_SetVoiceByName(voice.encode()) == _OK
+
+
+def _is_plain(voice: str) -> bool:
+    """The library takes some other texts, such as an empty one, for its default voice or a file's name."""
+    return _VOICE_NAME.fullmatch(voice) is not None
+
+
+def _speak(text: str, voice: str, speed: float, is_given_up: Callable[[], bool]) -> _Spoken:
     """Blocking; in the library's thread only."""
     library = _library()
     if library.espeak_SetVoiceByName(voice.encode()) != _OK:
         message = f"has no voice {voice!r}; `espeak-ng --voices` lists them, {DEFAULT_VOICE!r} is the default"
         raise ProviderError(NAME, message, retryable=False)
+    wpm = OWN_PACE_WPM * speed
+    # Every time, for the library keeps what the caller before wished.
+    library.espeak_SetParameter(_RATE, max(SLOWEST_WPM, round(wpm)), _ABSOLUTE)
     audio = bytearray()
     words: list[tuple[int, int]] = []
 
@@ -123,7 +152,8 @@ def _speak(text: str, voice: str, is_given_up: Callable[[], bool]) -> _Spoken:
     utf8 = text.encode()
     if library.espeak_Synth(utf8, len(utf8) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None) != _OK:
         raise ProviderError(NAME, f"could not speak a text of {len(text)} characters", retryable=True)
-    return _trimmed(bytes(audio), words)
+    spoken = _trimmed(bytes(audio), words)
+    return spoken if wpm >= SLOWEST_WPM else _slowed(library, spoken, wpm / SLOWEST_WPM)
 
 
 def _words_at(address: int) -> Iterator[tuple[int, int]]:
@@ -147,6 +177,30 @@ def _library() -> Any:
         message = f"did not start (espeak_Initialize gave {rate_hz}, expected {PCM_22K.rate_hz})"
         raise ProviderError(NAME, message, retryable=False)
     return library
+
+
+def _slowed(library: Any, spoken: _Spoken, speed: float) -> _Spoken:
+    """`spoken` at `speed` (below 1) of its pace and at the same pitch, by libsonic, which repeats whole periods.
+
+    The library itself has it for more than 450 words a minute only. It is a C API of the same file, and a build
+    may have left it out.
+    """
+    if not hasattr(library, "sonicCreateStream"):
+        slowest = SLOWEST_WPM / OWN_PACE_WPM
+        message = f"this build of espeak-ng has no libsonic; choose a speed of {slowest:.2f} or more"
+        raise ProviderError(NAME, message, retryable=False)
+    library.sonicCreateStream.restype = ctypes.c_void_p
+    stream = ctypes.c_void_p(library.sonicCreateStream(PCM_22K.rate_hz, 1))
+    try:
+        library.sonicSetSpeed(stream, ctypes.c_float(speed))
+        library.sonicWriteShortToStream(stream, spoken.audio, PCM_22K.samples_in(spoken.audio))
+        library.sonicFlushStream(stream)
+        samples = library.sonicSamplesAvailable(stream)
+        slow = ctypes.create_string_buffer(samples * PCM_22K.encoding.bytes_per_sample)
+        library.sonicReadShortFromStream(stream, slow, samples)
+    finally:
+        library.sonicDestroyStream(stream)
+    return _Spoken(slow.raw, tuple((at, round(sample / speed)) for at, sample in spoken.words))
 
 
 def _trimmed(audio: bytes, words: list[tuple[int, int]]) -> _Spoken:

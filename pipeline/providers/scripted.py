@@ -16,6 +16,7 @@ from pipeline.events.items import FunctionCall, FunctionCallOutput, Item, Messag
 from pipeline.provider import ModelOutput, Prompt, ProviderError, TextDelta, ToolRequest
 from pipeline.providers.dialogue import Dialogue, FollowUp, Topic, fill
 from pipeline.providers.spoken_numbers import normalise
+from pipeline.providers.word_tokens import metered
 
 NAME: Final = "scripted"
 
@@ -23,19 +24,23 @@ _WORD_AND_SPACE_BEFORE: Final = re.compile(r"\s*\S+")
 
 
 class ScriptedModel:
-    """The `LanguageModel` of this file. `instructions`, `temperature` and token limits mean nothing to it."""
+    """The `LanguageModel` of this file. `instructions`, `temperature` and `tool_choice` mean nothing to it.
+
+    It calls a tool where its dialogue says so and nowhere else, required or not. A word is a token.
+    """
 
     name = NAME
+    takes_images = False
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
 
     async def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
         """See `LanguageModel`; a word at a time. Raises `ProviderError` if it needs a tool that is not offered."""
-        for output in self._answer(prompt):
+        for output in metered(prompt, self._answer(prompt)):
             yield output
 
-    def _answer(self, prompt: Prompt) -> Iterator[ModelOutput]:
+    def _answer(self, prompt: Prompt) -> Iterator[TextDelta | ToolRequest]:
         last = _last_said(prompt.items)
         if isinstance(last, FunctionCallOutput):
             yield from _words(self._follow_up(prompt.items, last))
@@ -44,7 +49,7 @@ class ScriptedModel:
         else:
             yield from self._reply(prompt, last)
 
-    def _reply(self, prompt: Prompt, last: Message) -> Iterator[ModelOutput]:
+    def _reply(self, prompt: Prompt, last: Message) -> Iterator[TextDelta | ToolRequest]:
         said = normalise(last.text)
         for topic in self._dialogue.topics:
             if (slots := topic.match(said)) is not None:

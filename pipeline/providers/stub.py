@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.audio import g711
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
 from pipeline.provider import ModelOutput, Prompt, ProviderError, Speech, TextDelta, Transcript, WordTime
+from pipeline.providers.word_tokens import metered
 
 NAME: Final = "stub"
 
@@ -44,9 +45,10 @@ class StubTranscriber:
 
 
 class StubModel:
-    """Answers everything with the same `words` words, in sentences of ten."""
+    """Answers everything with the same `words` words, in sentences of ten. A word is a token; it calls no tool."""
 
     name = NAME
+    takes_images = False
 
     def __init__(self, *, words: int = REPLY_WORDS) -> None:
         self._deltas = tuple(
@@ -56,12 +58,15 @@ class StubModel:
 
     async def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
         """See `LanguageModel`."""
-        for delta in self._deltas:
-            yield delta
+        for output in metered(prompt, self._deltas):
+            yield output
 
 
 class StubVoice:
-    """Hums `word_ms` milliseconds for each word, straight in µ-law: nothing is transcoded for a telephone."""
+    """Hums straight in µ-law, so that nothing is transcoded for a telephone.
+
+    A word lasts `word_ms` milliseconds at its own pace.
+    """
 
     name = NAME
     formats: tuple[AudioFormat, ...] = (PCMU,)
@@ -71,16 +76,17 @@ class StubVoice:
         self._piece = _tone()
 
     async def speak(
-        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
         """See `Voice`. Raises `ProviderError` for another format."""
         if format not in self.formats:
             raise ProviderError(NAME, f"hums in {self.formats}, not {format}", retryable=False)
+        word_ms = self._word_ms / speed
         async for clause in clauses:
             words = clause.split()
-            length = format.bytes_in(self._word_ms * len(words))
+            length = format.bytes_in(word_ms * len(words))
             whole, rest = divmod(length, len(self._piece))
-            times = tuple(WordTime(word, at * self._word_ms) for at, word in enumerate(words))
+            times = tuple(WordTime(word, round(at * word_ms)) for at, word in enumerate(words))
             sounds = [self._piece] * whole + ([self._piece[:rest]] if rest else [])
             for number, sound in enumerate(sounds):
                 yield Speech(sound) if number else Speech(sound, clause, times)

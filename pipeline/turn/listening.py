@@ -8,17 +8,25 @@ speaks, nothing is being transcribed and something is unanswered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.audio.formats import AudioFormat
-from pipeline.events.config import ServerVad
+from pipeline.events.config import SemanticVad, ServerVad, TurnDetection
 from pipeline.input_buffer import InputBuffer
-from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed
+from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed, TurnJudged
+from pipeline.turn.growing_transcript import GrowingTranscript
+from pipeline.turn.semantic_vad import SemanticTurns
 from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan, SpeechEnded
 
 SCORE_LAG_MS = 300
 """How late a score may come after its sound: two windows of the model and a busy moment. Sound is kept that long
 beyond the prefix padding, so that an utterance never loses its beginning."""
+
+SEMANTIC_PADDING_MS = 300
+"""`semantic_vad` has no `prefix_padding_ms`; this is `server_vad`'s default."""
+
+JUDGED_MS = 8_000
+"""What the end-of-turn model hears of an utterance: its newest eight seconds."""
 
 DIGITS_PAUSE_MS = 2_000
 """Keys pressed within this time of one another are one entry, as in a telephone menu."""
@@ -35,15 +43,32 @@ class Utterance:
     """It stopped an answer; if it turns out to be noise, somebody must still speak."""
     samples: int = 0
     """Its length, once it has ended."""
+    audio: bytes = b""
+    """Its sound, from its end until somebody has taken it."""
+    is_turn: bool = True
+    """It came through the input buffer, and wants an answer where turns do."""
     verdict: Transcribed | TranscriptionFailed | None = None
     """What its transcription came to, where that was over before the caller was."""
+    transcript: GrowingTranscript = field(default_factory=GrowingTranscript)
 
 
 class Listening:
     """What has been heard, who is speaking, and what is not yet understood or answered. Positions are samples."""
 
-    def __init__(self, audio_format: AudioFormat, rule: ServerVad | None, make_id: Callable[[str], str]) -> None:
-        self.buffer = InputBuffer(audio_format)
+    def __init__(
+        self,
+        audio_format: AudioFormat,
+        rule: TurnDetection | None,
+        make_id: Callable[[str], str],
+        *,
+        most_bytes: int,
+        keeps_sound: bool,
+    ) -> None:
+        """At most `most_bytes` wait for a commit. `keeps_sound`: an ended utterance carries its sound."""
+        self._keeps_sound = keeps_sound
+        self.buffer = InputBuffer(audio_format, most_bytes)
+        self.judged = 0
+        """How far the input has been scored."""
         self.current: Utterance | None = None
         """What is being said now."""
         self.has_unanswered = False
@@ -55,15 +80,35 @@ class Listening:
         self._last_digit = 0
         self.follow(rule)
 
-    def follow(self, rule: ServerVad | None) -> None:
+    def follow(self, rule: TurnDetection | None) -> None:
         """Detect turns by this rule from now on; None: the peer commits by itself."""
         self.rule = rule
         rate_hz = self.buffer.format.rate_hz
         spoken_until = self.buffer.heard if self.current else None
-        self._turns = ServerVadTurns(rule, rate_hz, spoken_until) if rule else None
-        self._padding = rule.prefix_padding_ms * rate_hz // 1000 if rule else 0
+        self._turns: ServerVadTurns | SemanticTurns | None = None
+        self._semantic: SemanticTurns | None = None
+        padding_ms = 0
+        match rule:
+            case ServerVad():
+                self._turns, padding_ms = ServerVadTurns(rule, rate_hz, spoken_until), rule.prefix_padding_ms
+            case SemanticVad():
+                self._turns = self._semantic = SemanticTurns(rule, rate_hz, spoken_until)
+                padding_ms = SEMANTIC_PADDING_MS
+            case None:
+                pass
+        self._padding = padding_ms * rate_hz // 1000
         self._kept = self._padding + SCORE_LAG_MS * rate_hz // 1000
         self._digits_pause = DIGITS_PAUSE_MS * rate_hz // 1000
+
+    @property
+    def is_waiting(self) -> bool:
+        """Something that was said is not yet understood."""
+        return bool(self._waiting)
+
+    @property
+    def unjudged_ms(self) -> float:
+        """Sound heard whose score is still to come."""
+        return self.buffer.format.ms_in(self.buffer.heard - self.judged)
 
     @property
     def is_settled(self) -> bool:
@@ -82,6 +127,7 @@ class Listening:
 
         A new one is `current` afterwards; an ended one no longer is, and waits for its words.
         """
+        self.judged = score.end
         if self._turns is None:
             return None
         boundary = self._turns.judge(score)
@@ -108,6 +154,7 @@ class Listening:
         utterance, self.current = self.current, None
         if utterance is not None:
             utterance.samples = self.buffer.heard - utterance.begins
+            utterance.audio = self.buffer.since(utterance.begins) if self._keeps_sound else b""
             self._waiting[utterance.item_id] = utterance
         self._fresh()
         return utterance
@@ -118,11 +165,42 @@ class Listening:
         self._fresh()
         return utterance
 
+    def expect(self, item_id: str, samples: int) -> None:
+        """Sound that did not come through the buffer is being transcribed too."""
+        self._waiting[item_id] = Utterance(item_id, begins=self.buffer.heard, samples=samples, is_turn=False)
+
+    def guess(self, guessed: Transcribed) -> str:
+        """The recogniser's present idea of an utterance; what of it may be told by now, if anything."""
+        if self.current is not None and self.current.item_id == guessed.item_id:
+            self.current.transcript.guess(guessed.text)
+            if self._semantic is not None:
+                self._semantic.words(guessed.text)
+            return ""
+        utterance = self._waiting.get(guessed.item_id)
+        if utterance is None:
+            return ""
+        utterance.transcript.guess(guessed.text)
+        return utterance.transcript.news()
+
+    def unjudged_pause(self) -> tuple[str, bytes] | None:
+        """The utterance in whose pause the end-of-turn model should be asked, once, and its newest sound."""
+        if self._semantic is None or self.current is None or not self._semantic.wants_judgement(self.buffer.heard):
+            return None
+        newest = self.buffer.heard - JUDGED_MS * self.buffer.format.rate_hz // 1000
+        return self.current.item_id, self.buffer.since(max(newest, self.current.begins))
+
+    def judge_turn(self, judged: TurnJudged) -> None:
+        """What the end-of-turn model thinks of a pause; late verdicts are of no use."""
+        if self._semantic is not None and self.current is not None and self.current.item_id == judged.item_id:
+            self._semantic.judged(judged.probability)
+
     def understood(self, verdict: Transcribed | TranscriptionFailed) -> Utterance | None:
         """The words of a waiting utterance are known, or never will be. None if nobody waits for them: it is void,
         or still being said; then it keeps the verdict until its end."""
         if self.current is not None and self.current.item_id == verdict.item_id:
             self.current.verdict = verdict
+            if self._semantic is not None and isinstance(verdict, Transcribed):
+                self._semantic.words(verdict.text)
             return None
         return self._waiting.pop(verdict.item_id, None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pipeline.audio.formats import PCMU
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
@@ -67,8 +68,14 @@ def committed(item_id: str, previous: str | None) -> list[ServerEvent]:
     return [event, *joined(said(item_id), previous)]
 
 
-def understood(item_id: str, text: str, seconds: float) -> ServerEvent:
-    return conv.TranscriptionCompleted(event_id=EVENT, item_id=item_id, transcript=text, seconds=seconds)
+def understood(item_id: str, text: str, seconds: float, told: str = "") -> list[ServerEvent]:
+    """The words are known; `told` of them were told before."""
+    rest = text.removeprefix(told)
+    delta: list[ServerEvent] = [conv.TranscriptionDelta(event_id=EVENT, item_id=item_id, delta=rest)] if rest else []
+    return [
+        *delta,
+        conv.TranscriptionCompleted(event_id=EVENT, item_id=item_id, transcript=text, seconds=seconds),
+    ]
 
 
 def misunderstood(item_id: str, message: str) -> ServerEvent:
@@ -77,7 +84,11 @@ def misunderstood(item_id: str, message: str) -> ServerEvent:
 
 def created(response_id: str, metadata: dict[str, str] | None = None) -> ServerEvent:
     snapshot = resp.ResponseSnapshot(
-        id=response_id, status="in_progress", conversation_id="conv_1", metadata=metadata
+        id=response_id,
+        status="in_progress",
+        conversation_id="conv_1",
+        metadata=metadata,
+        output_format=PCMU,
     )
     return resp.ResponseCreated(event_id=EVENT, response=snapshot)
 
@@ -213,5 +224,6 @@ def _done(
         status_details=details,
         metadata=metadata,
         usage=resp.Usage(input_tokens=tokens[0], output_tokens=tokens[1]),
+        output_format=PCMU,
     )
     return resp.ResponseDone(event_id=EVENT, response=snapshot)

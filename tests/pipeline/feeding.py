@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from pipeline.audio.formats import PCMU
-from pipeline.events.config import ServerVad, SessionConfig
+from pipeline.events.config import ServerVad, SessionConfig, Transcription
 from pipeline.events.event import ClientEvent
 from pipeline.events.items import Item
 from pipeline.provider import FunctionTool, Prompt, WordTime
@@ -24,9 +24,15 @@ CONFIG = SessionConfig(
     output_format=PCMU,
     turn_detection=ServerVad(prefix_padding_ms=300, silence_duration_ms=500),
     tools=(FunctionTool("find_table"),),
+    transcription=Transcription(),
 )
 MANUAL = SessionConfig(
-    instructions="Be kind.", input_format=PCMU, output_format=PCMU, turn_detection=None, tools=CONFIG.tools
+    instructions="Be kind.",
+    input_format=PCMU,
+    output_format=PCMU,
+    turn_detection=None,
+    tools=CONFIG.tools,
+    transcription=Transcription(),
 )
 
 

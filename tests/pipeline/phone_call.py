@@ -11,7 +11,7 @@ from typing import TypeVar
 from pipeline.audio.formats import PCMU
 from pipeline.commands import HangUp
 from pipeline.engine import Engine
-from pipeline.events.config import SessionConfig
+from pipeline.events.config import SessionConfig, Transcription
 from pipeline.events.items import FunctionCallOutput, Message
 from pipeline.observations import Observation
 from pipeline.responder import Cascade
@@ -29,7 +29,7 @@ from tests.fakes import (
 )
 from tests.virtual_time import now_s, settle
 
-PHONE_CONFIG = SessionConfig(input_format=PCMU, output_format=PCMU, instructions="Be kind.", language="en-US")
+PHONE_CONFIG = SessionConfig(input_format=PCMU, output_format=PCMU, instructions="Be kind.", language="en-US", transcription=Transcription())
 APOLOGY = "Sorry about that."
 LONGEST_CALL_S = 600
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipeline import commands, reports
-from pipeline.answers import LEGAL_STEPS, MOST_FAILURES, Answers, Phase
+from pipeline.answers import MOST_FAILURES, Answers
 from pipeline.conversation import Conversation
 from pipeline.events.config import SessionConfig
 from pipeline.item_requests import ItemRequests
-from pipeline.playback_ledger import PlaybackLedger
+from pipeline.kept_audio import KeptAudio
+from pipeline.limits import USUAL
+from pipeline.output_line import OutputLine
+from pipeline.phase import LEGAL_STEPS, Phase
 from pipeline.provider import Prompt
 from pipeline.response import ResponseState
 from tests.fakes import Ids
@@ -41,14 +44,14 @@ class Stage:
     ) -> None:
         ids = Ids()
         self.conversation = Conversation("conv_1")
-        self.ledger = PlaybackLedger(RATE_HZ)
-        items = ItemRequests(self.conversation, self.ledger, ids)
+        line = OutputLine(CONFIG.output_format, KeptAudio(0), ids, plays=plays)
+        self.ledger = line.ledger
+        items = ItemRequests(self.conversation, line, ids, USUAL, takes_images=False)
         self.answers = Answers(
             self.conversation,
-            self.ledger,
+            line,
             items,
             ids,
-            plays=plays,
             own_tools=frozenset(own_tools),
             apology=apology,
         )
@@ -57,7 +60,8 @@ class Stage:
         """The answer under way has these words, and sound of this length."""
         self.answers.think(reports.TextMade(response_id, words))
         if ms:
-            self.answers.speak(reports.AudioMade(response_id, b"", words), ms * RATE_HZ // 1000)
+            sound = bytes(CONFIG.output_format.bytes_in(ms))
+            self.answers.speak(reports.AudioMade(response_id, sound, words))
 
 
 def test_an_answer_from_beginning_to_end() -> None:

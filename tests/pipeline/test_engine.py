@@ -13,7 +13,7 @@ import pytest
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCMU
 from pipeline.commands import HangUp
-from pipeline.engine import PIECE_MS, TRANSCRIPT_STALL_S, UTTERANCE_BACKLOG
+from pipeline.transcriptions import PIECE_MS, TRANSCRIPT_STALL_S, UTTERANCE_BACKLOG
 from pipeline.events.config import ServerVad
 from pipeline.events.conversation import ConversationItemTruncated, TranscriptionFailedEvent
 from pipeline.events.input_audio import (

@@ -7,11 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.audio.formats import PCM_8K, PCMU, AudioFormat
-from pipeline.input_buffer import MAX_KEPT_MS, InputBuffer
+from pipeline.input_buffer import InputBuffer
+
+MOST_BYTES = 100_000
+KEPT_MS = 5_000
 
 
 def test_sound_is_found_by_its_position() -> None:
-    buffer = InputBuffer(PCMU)
+    buffer = InputBuffer(PCMU, MOST_BYTES)
     buffer.append(b"abcdefgh")
     assert (buffer.heard, buffer.start, buffer.kept_ms) == (8, 0, 1.0)
     assert buffer.since(0) == b"abcdefgh"
@@ -21,7 +24,7 @@ def test_sound_is_found_by_its_position() -> None:
 
 
 def test_positions_count_samples_and_not_bytes() -> None:
-    buffer = InputBuffer(PCM_8K)
+    buffer = InputBuffer(PCM_8K, MOST_BYTES)
     buffer.append(b"aabbccdd")
     assert (buffer.heard, buffer.kept_ms) == (4, 0.5)
     assert buffer.since(3) == b"dd"
@@ -30,7 +33,7 @@ def test_positions_count_samples_and_not_bytes() -> None:
 
 
 def test_what_is_forgotten_stays_counted() -> None:
-    buffer = InputBuffer(PCMU)
+    buffer = InputBuffer(PCMU, MOST_BYTES)
     buffer.append(b"abcd")
     buffer.keep_from(3)
     assert buffer.since(0) == b"d"
@@ -44,12 +47,12 @@ def test_what_is_forgotten_stays_counted() -> None:
 
 @pytest.mark.parametrize("format", [PCMU, PCM_8K])
 def test_an_open_line_does_not_grow_without_bound(format: AudioFormat) -> None:
-    buffer = InputBuffer(format)
+    buffer = InputBuffer(format, format.bytes_in(KEPT_MS))
     for _ in range(2):
-        buffer.append(format.silence * (format.bytes_in(MAX_KEPT_MS) // len(format.silence)))
+        buffer.append(format.silence * (format.bytes_in(KEPT_MS) // len(format.silence)))
     buffer.append(format.silence * 8)
-    assert buffer.kept_ms == MAX_KEPT_MS
-    assert buffer.heard == format.rate_hz * 2 * MAX_KEPT_MS // 1000 + 8
+    assert buffer.kept_ms == KEPT_MS
+    assert buffer.heard == format.rate_hz * 2 * KEPT_MS // 1000 + 8
 
 
 pieces = st.lists(st.binary(max_size=40))
@@ -58,7 +61,7 @@ pieces = st.lists(st.binary(max_size=40))
 @given(pieces, st.integers(-5, 300), st.integers(-5, 300))
 @settings(derandomize=True, max_examples=100)
 def test_the_buffer_holds_the_end_of_all_that_was_heard(pieces: list[bytes], keep: int, ask: int) -> None:
-    buffer = InputBuffer(PCMU)
+    buffer = InputBuffer(PCMU, MOST_BYTES)
     whole = b""
     for piece in pieces:
         buffer.append(piece)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.audio.formats import AudioFormat, Encoding
 from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
 from pipeline.events.event import ServerEvent
 from pipeline.item_requests import TRUNCATE_SLACK_MS, ItemRequests
-from pipeline.playback_ledger import Heard, PlaybackLedger
+from pipeline.kept_audio import KeptAudio
+from pipeline.limits import USUAL
+from pipeline.output_line import OutputLine
+from pipeline.playback_ledger import Heard
 from pipeline.provider import WordTime
 from tests.fakes import Ids
 from tests.pipeline.expected import EVENT, joined, refused, result, spoken, truncated, typed
@@ -21,10 +25,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.conversation = Conversation("conv_1", (HELLO, typed("mine", "Hi.")))
-        self.ledger = PlaybackLedger(1_000)
+        ids = Ids()
+        line = OutputLine(AudioFormat(Encoding.PCM16, 1_000), KeptAudio(100_000), ids, plays=False)
+        self.ledger = line.ledger
         self.ledger.write("hello", 1_000, "Good morning.", (WordTime("Good", 0), WordTime("morning.", 400)))
         self.ledger.finish("hello")
-        self.requests = ItemRequests(self.conversation, self.ledger, Ids())
+        self.requests = ItemRequests(self.conversation, line, ids, USUAL, takes_images=False)
 
     def truncate(self, item_id: str, audio_end_ms: int, content_index: int = 0) -> list[ServerEvent]:
         event = conv.ConversationItemTruncate(

@@ -59,12 +59,13 @@ class Answer:
         self.times: list[float] = []
         self.first_clauses: list[float] = []
         cascade = Cascade(FakeTranscriber(), self.model, self.voice, "anna")
-        self._responder = Responder(cascade, format, self._report, room, lambda: self.first_clauses.append(now_s()))
+        self._format = format
+        self._responder = Responder(cascade, self._report, room, lambda: self.first_clauses.append(now_s()))
 
     async def run(self, command: Respond | None = None) -> list[Report]:
         """To its end; afterwards no provider is at work."""
         async with asyncio.timeout(LONGEST_S):
-            await self._responder.respond(command or Respond("resp_1", PROMPT))
+            await self._responder.respond(command or Respond("resp_1", PROMPT), self._format)
         assert (self.model.running, self.voice.running) == (0, 0)
         return self.reports
 

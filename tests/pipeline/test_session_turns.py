@@ -210,7 +210,7 @@ def test_a_caller_who_may_not_interrupt_is_answered_afterwards() -> None:
         stopped("item_2", 1_100),
         *committed("item_2", "item_1"),
         EndTranscription("item_2"),
-        understood("item_2", "Hello?", 1.1),
+        *understood("item_2", "Hello?", 1.1),
     ]
     greeting = spoken("item_1", "Good morning to you.")
     assert feed(talk, Finished("resp_1")) == [
@@ -226,7 +226,7 @@ def test_an_utterance_is_not_answered_where_the_client_wants_to_ask() -> None:
     talk = session(msgspec.structs.replace(CONFIG, turn_detection=rule))
     begins, ends = turn(0)
     feed(talk, *begins, *ends)
-    assert feed(talk, Transcribed("item_1", "Hello?", True)) == [understood("item_1", "Hello?", 1.1)]
+    assert feed(talk, Transcribed("item_1", "Hello?", True)) == [*understood("item_1", "Hello?", 1.1)]
     assert feed(talk, resp.ResponseCreate()) == [
         created("resp_1"),
         Respond("resp_1", prompt(said("item_1", "Hello?"))),
@@ -237,7 +237,7 @@ def test_noise_is_not_answered() -> None:
     talk = session()
     begins, ends = turn(0)
     feed(talk, *begins, *ends)
-    assert feed(talk, Transcribed("item_1", "", True)) == [understood("item_1", "", 1.1)]
+    assert feed(talk, Transcribed("item_1", "", True)) == [*understood("item_1", "", 1.1)]
     assert talk.conversation.as_prompt() == ()
 
 
@@ -246,7 +246,7 @@ def test_noise_that_cut_off_an_answer_is_answered_since_somebody_must_speak() ->
     begins, ends = turn(0)
     feed(talk, *begins, Flushed(2_400), *ends)
     assert feed(talk, Transcribed("item_2", "", True)) == [
-        understood("item_2", "", 1.1),
+        *understood("item_2", "", 1.1),
         created("resp_2"),
         Respond("resp_2", prompt(spoken("item_1", "Good", "incomplete"))),
     ]
@@ -257,10 +257,10 @@ def test_a_caller_who_speaks_again_while_being_transcribed_is_answered_once() ->
     begins, ends = turn(0)
     begins_again, ends_again = turn(1_100)
     feed(talk, *begins, *ends, *begins_again)
-    assert feed(talk, Transcribed("item_1", "I want", True)) == [understood("item_1", "I want", 1.1)]
+    assert feed(talk, Transcribed("item_1", "I want", True)) == [*understood("item_1", "I want", 1.1)]
     feed(talk, *ends_again)
     assert feed(talk, Transcribed("item_2", "a table.", True)) == [
-        understood("item_2", "a table.", 1.1),
+        *understood("item_2", "a table.", 1.1),
         created("resp_1"),
         Respond("resp_1", prompt(said("item_1", "I want"), said("item_2", "a table."))),
     ]
@@ -271,9 +271,9 @@ def test_an_answer_waits_for_all_that_was_said_in_whatever_order_it_is_understoo
     for at_ms in (0, 1_100):
         begins, ends = turn(at_ms)
         feed(talk, *begins, *ends)
-    assert feed(talk, Transcribed("item_2", "a table.", True)) == [understood("item_2", "a table.", 1.1)]
+    assert feed(talk, Transcribed("item_2", "a table.", True)) == [*understood("item_2", "a table.", 1.1)]
     assert feed(talk, Transcribed("item_1", "", True), Transcribed("item_1", "late", True)) == [
-        understood("item_1", "", 1.1),
+        *understood("item_1", "", 1.1),
         created("resp_1"),
         Respond("resp_1", prompt(said("item_2", "a table."))),
     ]
@@ -288,7 +288,7 @@ def test_words_known_before_the_caller_stops_follow_the_commit() -> None:
         stopped("item_1", 1_100),
         *committed("item_1", None),
         EndTranscription("item_1"),
-        understood("item_1", "Yes.", 1.1),
+        *understood("item_1", "Yes.", 1.1),
         created("resp_1"),
         Respond("resp_1", prompt(said("item_1", "Yes."))),
     ]
@@ -302,7 +302,7 @@ def test_a_commit_by_hand_makes_an_item_of_all_that_is_kept_and_no_answer() -> N
         *committed("item_1", None),
         EndTranscription("item_1"),
     ]
-    assert feed(talk, Transcribed("item_1", "Hello.", True)) == [understood("item_1", "Hello.", 1.0)]
+    assert feed(talk, Transcribed("item_1", "Hello.", True)) == [*understood("item_1", "Hello.", 1.0)]
     assert feed(talk, line(200), heard.InputAudioBufferCommit())[:2] == [
         Transcribe("item_2", line(200)),
         committed("item_2", "item_1")[0],

@@ -163,7 +163,7 @@ class Mute:
     formats = (PCM_8K,)
 
     async def speak(
-        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
         async for _ in clauses:
             yield Speech(b"")

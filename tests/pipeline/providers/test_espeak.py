@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,9 +18,15 @@ from tests.pipeline.providers.streams import TIMEOUT_S, all_of, stream_of
 
 pytestmark = pytest.mark.anyio
 
+FRAME_MS = 5
+PAUSE_MS = 40
+"""No sound for this long inside a clause is a comma; the voice leaves 65 ms for one at 1.5 times its pace."""
+SLACK_MS = 20
+"""Of a word's time: 15 ms at most are measured, at a quarter of the pace."""
 
-async def spoken(*clauses: str, voice: str | None = None) -> list[Speech]:
-    return await all_of(EspeakVoice().speak(stream_of(clauses), format=PCM_22K, voice=voice))
+
+async def spoken(*clauses: str, voice: str | None = None, speed: float = 1.0) -> list[Speech]:
+    return await all_of(EspeakVoice().speak(stream_of(clauses), format=PCM_22K, voice=voice, speed=speed))
 
 
 def ms_of(pieces: list[Speech]) -> float:
@@ -75,6 +82,52 @@ async def test_voices_differ() -> None:
     assert [p.audio for p in await spoken("Hello.")] != [p.audio for p in await spoken("Hello.", voice="de")]
 
 
+SENTENCE = "We are open from nine until five, Monday to Friday, and we sell second-hand books."
+
+
+@pytest.mark.parametrize("voice", ["en-us", "de"])
+@pytest.mark.parametrize("speed", [0.25, 0.4, 0.5, 0.75, 1.5])
+async def test_at_half_the_speed_it_speaks_about_twice_as_long(speed: float, voice: str) -> None:
+    own_pace = await spoken(SENTENCE, voice=voice)
+    assert ms_of(await spoken(SENTENCE, voice=voice, speed=speed)) == pytest.approx(
+        ms_of(own_pace) / speed, rel=0.1
+    )
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 1.0, 1.5])
+async def test_words_have_the_times_at_which_they_are_heard_at_any_speed(speed: float) -> None:
+    pieces = await spoken("Nine, nine, nine.", speed=speed)
+    sound = np.abs(np.frombuffer(b"".join(piece.audio for piece in pieces), "<i2").astype(int))
+    frame = PCM_22K.samples_in(bytes(PCM_22K.bytes_in(FRAME_MS)))
+    loud = [at * FRAME_MS for at in range(len(sound) // frame) if sound[at * frame :][:frame].max() > 1_000]
+    heard = [loud[0], *(later for before, later in pairwise(loud) if later - before > PAUSE_MS)]
+    assert [word.start_ms for word in pieces[0].words] == pytest.approx(heard, abs=SLACK_MS)
+
+
+async def test_the_pause_between_two_sentences_grows_with_them() -> None:
+    alone = await spoken("One moment.", speed=0.5)
+    both = await spoken("One moment.", "One moment.", speed=0.5)
+    assert ms_of(both) - 2 * ms_of(alone) == pytest.approx(2 * SENTENCE_PAUSE_MS, abs=1)
+
+
+async def test_a_slow_caller_leaves_the_next_one_his_own_pace() -> None:
+    before = await spoken("One moment.")
+    slow, after = await asyncio.gather(spoken("One moment.", speed=0.25), spoken("One moment."))
+    assert ms_of(after) == pytest.approx(ms_of(before), abs=5)
+    assert ms_of(slow) > 3 * ms_of(after)
+
+
+async def test_what_cannot_be_pronounced_is_left_out_at_any_speed() -> None:
+    assert await spoken("…", " ", "", speed=0.25) == []
+
+
+async def test_a_build_that_cannot_speak_so_slowly_says_how_slowly_it_can() -> None:
+    sound = espeak._Spoken(b"\x00\x01", ())
+    with pytest.raises(ProviderError, match="choose a speed of 0.46 or more") as failure:
+        espeak._slowed(SimpleNamespace(), sound, 0.5)
+    assert not failure.value.retryable
+
+
 async def test_an_unknown_voice_is_refused_for_good_and_the_next_clause_is_spoken() -> None:
     with pytest.raises(ProviderError, match="has no voice 'nobody'") as failure:
         await spoken("Hello.", voice="nobody")
@@ -90,8 +143,8 @@ async def test_another_format_is_refused() -> None:
 async def test_two_callers_at_once_are_each_spoken_to_in_full() -> None:
     expected = [await spoken("First caller."), await spoken("The other one, a little longer.")]
     both = await asyncio.gather(spoken("First caller."), spoken("The other one, a little longer."))
-    # A faint sound at the start may fall to either side of the silence that is cut off.
-    assert [ms_of(pieces) for pieces in both] == pytest.approx([ms_of(p) for p in expected], abs=5)
+    # A faint sound at the start (12 ms of "th") may fall to either side of the silence that is cut off.
+    assert [ms_of(pieces) for pieces in both] == pytest.approx([ms_of(p) for p in expected], abs=20)
 
 
 async def test_a_clause_given_up_stops_the_library_and_leaves_it_usable() -> None:
@@ -103,8 +156,8 @@ async def test_a_clause_given_up_stops_the_library_and_leaves_it_usable() -> Non
         return was
 
     loop = asyncio.get_running_loop()
-    whole = await loop.run_in_executor(espeak._thread, espeak._speak, "word " * 50, "en-us", lambda: False)
-    cut = await loop.run_in_executor(espeak._thread, espeak._speak, "word " * 50, "en-us", is_given_up)
+    whole = await loop.run_in_executor(espeak._thread, espeak._speak, "word " * 50, "en-us", 1.0, lambda: False)
+    cut = await loop.run_in_executor(espeak._thread, espeak._speak, "word " * 50, "en-us", 1.0, is_given_up)
     assert len(cut.audio) < len(whole.audio) / 10
     assert await spoken("Hello.")
 
@@ -113,6 +166,7 @@ async def test_a_library_that_fails_is_an_error_of_the_provider(monkeypatch: pyt
     library = SimpleNamespace(
         espeak_SetVoiceByName=lambda _: 0,
         espeak_SetSynthCallback=lambda _: None,
+        espeak_SetParameter=lambda *_: 0,
         espeak_Synth=lambda *_: -1,
         espeak_Initialize=lambda *_: -1,
     )

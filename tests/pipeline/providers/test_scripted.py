@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pipeline.agent import Agent, load_agent
-from pipeline.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message, OutputAudio
-from pipeline.provider import FunctionTool, ModelOutput, Prompt, ProviderError, TextDelta, ToolRequest
+from pipeline.events.items import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputAudio,
+    InputImage,
+    InputText,
+    Item,
+    Message,
+    OutputAudio,
+)
+from pipeline.provider import (
+    CutOff,
+    FunctionTool,
+    ModelOutput,
+    Prompt,
+    ProviderError,
+    TextDelta,
+    TokensUsed,
+    ToolRequest,
+)
 from pipeline.providers.scripted import ScriptedModel
 from tests.pipeline.providers.streams import all_of
 
@@ -29,9 +48,16 @@ def said(text: str, id: str = "item_0") -> Message:
 
 
 async def outputs(agent: Agent, *items: Item, tools: tuple[FunctionTool, ...] | None = None) -> list[ModelOutput]:
-    assert agent.dialogue is not None
+    """The answer, without what it cost."""
     offered = tuple(tool.function for tool in agent.tools) if tools is None else tools
-    return await all_of(ScriptedModel(agent.dialogue).respond(Prompt("", items, offered)))
+    *made, used = await everything(agent, Prompt("", items, offered))
+    assert isinstance(used, TokensUsed)
+    return made
+
+
+async def everything(agent: Agent, prompt: Prompt) -> list[ModelOutput]:
+    assert agent.dialogue is not None
+    return await all_of(ScriptedModel(agent.dialogue).respond(prompt))
 
 
 def text_of(made: list[ModelOutput]) -> str:
@@ -130,3 +156,42 @@ async def test_a_tool_the_session_does_not_offer_is_an_error_that_names_it(agent
     with pytest.raises(ProviderError, match="topic 'goodbye' calls the tool 'hang_up'") as failure:
         await outputs(agent, caller("goodbye"), tools=())
     assert not failure.value.retryable
+
+
+PICTURE = InputImage(image_url="data:image/png;base64,AA==")
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [((PICTURE,), "did not catch that"), ((PICTURE, InputText(text="stop please")), "Of course.")],
+)
+async def test_it_goes_by_the_words_beside_a_picture(
+    agent: Agent, parts: tuple[InputText | InputImage, ...], expected: str
+) -> None:
+    # What it said before may have been cut off ahead of its first word: a part without a transcript.
+    silent = Message(id="item_0", role="assistant", content=(OutputAudio(),))
+    assert expected in text_of(await outputs(agent, silent, Message(id="item_1", role="user", content=parts)))
+
+
+async def test_it_says_what_an_answer_cost_in_words(agent: Agent) -> None:
+    made = await everything(agent, Prompt("Be kind to all.", (said("Hello there."), caller("stop"))))
+    assert len(text_of(made).split()) == 8
+    assert made[-1] == TokensUsed(4 + 2 + 1, 8)
+
+
+async def test_an_answer_that_may_not_be_so_long_is_cut_off_before_its_tool(agent: Agent) -> None:
+    tools = tuple(tool.function for tool in agent.tools)
+    prompt = Prompt("", (caller("order 4815"),), tools)
+    whole = await everything(agent, prompt)
+    say = [output for output in whole if isinstance(output, TextDelta)]
+    assert isinstance(whole[len(say)], ToolRequest)
+    for limit in (len(say) - 1, len(say)):
+        *made, cut_off, used = await everything(agent, replace(prompt, max_output_tokens=limit))
+        assert made == say[:limit]
+        assert cut_off == CutOff("max_output_tokens")
+        assert isinstance(used, TokensUsed) and used.output_tokens == limit
+
+
+async def test_a_tool_is_called_where_the_dialogue_says_so_even_if_one_is_required(agent: Agent) -> None:
+    prompt = Prompt("", (caller("stop"),), tuple(tool.function for tool in agent.tools), tool_choice="required")
+    assert await everything(agent, prompt) == await everything(agent, replace(prompt, tool_choice="auto"))

@@ -7,7 +7,16 @@ import pytest
 
 from pipeline.audio import g711
 from pipeline.audio.formats import PCM_24K, PCMU
-from pipeline.provider import ModelOutput, Prompt, ProviderError, TextDelta, Transcript, WordTime
+from pipeline.provider import (
+    CutOff,
+    ModelOutput,
+    Prompt,
+    ProviderError,
+    TextDelta,
+    TokensUsed,
+    Transcript,
+    WordTime,
+)
 from pipeline.providers.stub import PIECE_MS, TRANSCRIPT, WORD_MS, StubModel, StubTranscriber, StubVoice
 from pipeline.sentences import Clauses
 from tests.pipeline.providers.streams import all_of, stream_of
@@ -24,9 +33,16 @@ async def test_any_sound_is_the_same_words_and_no_sound_is_none(sound: list[byte
 async def test_the_answer_has_the_words_asked_for_in_whole_sentences() -> None:
     made: list[ModelOutput] = await all_of(StubModel(words=25).respond(Prompt("", ())))
     text = "".join(delta.text for delta in made if isinstance(delta, TextDelta))
-    assert len(text.split()) == len(made) == 25
+    assert len(text.split()) == len(made) - 1 == 25
+    assert made[-1] == TokensUsed(0, 25)
     clauses = Clauses()
     assert [len(clause.split()) for clause in clauses.push(text) + clauses.flush()] == [10, 10, 5]
+
+
+async def test_an_answer_longer_than_allowed_is_cut_off_and_says_so() -> None:
+    made = await all_of(StubModel(words=25).respond(Prompt("Be brief.", (), max_output_tokens=3)))
+    words = [TextDelta("word"), TextDelta(" word"), TextDelta(" word")]
+    assert made == [*words, CutOff("max_output_tokens"), TokensUsed(2, 3)]
 
 
 async def test_the_voice_hums_so_long_a_word_in_pieces() -> None:
@@ -36,6 +52,14 @@ async def test_the_voice_hums_so_long_a_word_in_pieces() -> None:
     assert [piece.text for piece in pieces] == ["one two three", "", "", "four"]
     assert pieces[0].words == (WordTime("one", 0), WordTime("two", 150), WordTime("three", 300))
     assert np.abs(np.frombuffer(g711.ulaw_to_pcm16(pieces[0].audio), "<i2").astype(int)).max() > 3_000
+
+
+@pytest.mark.parametrize(("speed", "word_ms"), [(0.25, 600), (0.5, 300), (1.0, 150), (1.5, 100)])
+async def test_a_word_lasts_the_longer_the_slower_it_is_hummed(speed: float, word_ms: int) -> None:
+    told = stream_of(["one two three", "four"])
+    pieces = await all_of(StubVoice(word_ms=150).speak(told, format=PCMU, voice=None, speed=speed))
+    assert PCMU.ms_in(sum(len(piece.audio) for piece in pieces)) == 4 * word_ms
+    assert pieces[0].words == (WordTime("one", 0), WordTime("two", word_ms), WordTime("three", 2 * word_ms))
 
 
 async def test_whole_pieces_are_the_same_bytes_and_join_without_a_click() -> None:

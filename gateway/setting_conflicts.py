@@ -1,0 +1,44 @@
+"""Settings that are each fine, and do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from gateway.setting_declarations import Settings
+from gateway.setting_values import is_loopback
+
+
+def conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """Faults of settings that do not go together, each with the fields concerned."""
+    host_is_ours = is_loopback(settings.host)
+    if not settings.public_url:
+        yield (
+            {"public_url", "host"},
+            f"PUBLIC_URL (not set): needed because SWITCHBOARD_HOST is {settings.host}, which others can reach; "
+            "set it to the https URL Twilio calls, such as https://voice.example.com",
+        )
+    if not settings.insecure_dev:
+        if not settings.auth_token:
+            yield (
+                {"auth_token", "insecure_dev"},
+                "TWILIO_AUTH_TOKEN (not set): forged webhooks would pass for Twilio's; copy it from "
+                "the Twilio Console, or try without Twilio on loopback with --insecure-dev",
+            )
+    elif not host_is_ours:
+        yield (
+            {"insecure_dev", "host"},
+            f"SWITCHBOARD_INSECURE_DEV ({settings.sources['SWITCHBOARD_INSECURE_DEV']}): webhooks would go "
+            f"unchecked on {settings.host}, which others can reach; listen on 127.0.0.1 or leave it out",
+        )
+    elif not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        yield (
+            {"insecure_dev", "public_url"},
+            f"SWITCHBOARD_INSECURE_DEV: webhooks would go unchecked on {settings.public_url}, which others can "
+            "reach; unset PUBLIC_URL or set TWILIO_AUTH_TOKEN and leave it out",
+        )
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        yield (
+            {"metrics_port", "port"},
+            f"SWITCHBOARD_METRICS_PORT: {settings.metrics_port} is the main port too; take another, or 0 to share",
+        )

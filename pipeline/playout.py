@@ -1,0 +1,69 @@
+"""The output audio buffer as its events tell it: whose sound began to be heard, and whether to its end.
+
+For transports that play; one `started` for each response that is heard, then one `stopped` or `cleared`
+(Realtime reference, section E.1). Positions are the playback ledger's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Happened: TypeAlias = tuple[Literal["started", "stopped", "cleared"], str]
+"""What, and to the sound of which response."""
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """A response's sound on the line."""
+
+    response_id: str
+    begins: int
+    ends: int
+    is_whole: bool = False
+    """No more will be made."""
+    is_heard: bool = False
+
+
+class Playout:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self._stretches: deque[_Stretch] = deque()
+
+    def write(self, response_id: str, begins: int, ends: int) -> None:
+        """Sound of a response was put on the line."""
+        last = self._stretches[-1] if self._stretches else None
+        if last is not None and last.response_id == response_id:
+            last.ends = ends
+        else:
+            self._stretches.append(_Stretch(response_id, begins, ends))
+
+    def finish(self, response_id: str, position: int) -> list[Happened]:
+        """A response is done; its sound may still be playing."""
+        for stretch in self._stretches:
+            if stretch.response_id == response_id:
+                stretch.is_whole = True
+        return self.play(position)
+
+    def play(self, position: int) -> list[Happened]:
+        """The loudspeaker has come this far."""
+        happened: list[Happened] = []
+        while self._stretches and position > self._stretches[0].begins:
+            stretch = self._stretches[0]
+            if not stretch.is_heard:
+                stretch.is_heard = True
+                happened.append(("started", stretch.response_id))
+            if position < stretch.ends or not stretch.is_whole:
+                break
+            self._stretches.popleft()
+            happened.append(("stopped", stretch.response_id))
+        return happened
+
+    def flush(self, position: int) -> list[Happened]:
+        """Everything after `position` was thrown away."""
+        happened = self.play(position)
+        happened += [("cleared", stretch.response_id) for stretch in self._stretches if stretch.is_heard]
+        self._stretches.clear()
+        return happened

@@ -1,0 +1,85 @@
+"""What a peer may ask of responses: create one, in the conversation or out of band, and cancel one. Pure.
+
+Each answer is the list of what follows; what cannot be done is a `BadEvent`, or one `error` event.
+"""
+
+from __future__ import annotations
+
+from pipeline.answers import Answers
+from pipeline.commands import Command
+from pipeline.conversation import Conversation
+from pipeline.events import response as wire
+from pipeline.events.config import SessionConfig
+from pipeline.events.event import ServerEvent
+from pipeline.events.refusal import BadEvent
+from pipeline.item_requests import ItemRequests
+from pipeline.output_line import OutputLine
+
+
+class ResponseRequests:
+    """The session's answers as its peer may ask for them."""
+
+    def __init__(self, conversation: Conversation, items: ItemRequests, answers: Answers, line: OutputLine) -> None:
+        self._conversation = conversation
+        self._items = items
+        self._answers = answers
+        self._line = line
+        self._next: wire.ResponseCreate | None = None
+
+    def create(
+        self, event: wire.ResponseCreate, session: SessionConfig, *, is_held: bool
+    ) -> list[ServerEvent | Command]:
+        """Begin what is asked for. `is_held`: something said before is not yet understood, so it must wait.
+
+        Raises `BadEvent`. Asked for while an answer that called functions is being closed, it waits for that.
+        """
+        config = event.config or session
+        self._check(event, config)
+        input = None if event.input is None else self._items.resolve(event.input)
+        if event.is_out_of_band:
+            items = self._conversation.items if input is None else input
+            return self._answers.respond_aside(config, items, event.metadata)
+        if active := self._answers.active:
+            # A client may send a function's result, and ask on, before it has seen the response's end.
+            if active.calls and self._next is None:
+                self._next = event
+                return []
+            text = (
+                f"Conversation already has an active response in progress: {active.id}. "
+                "Wait until the response is finished before creating a new one."
+            )
+            raise BadEvent("conversation_already_has_active_response", text)
+        return self._answers.respond(
+            config, input=input, metadata=event.metadata, is_held=is_held and input is None
+        )
+
+    def take_next(self) -> wire.ResponseCreate | None:
+        """The request that waited, once it may go on."""
+        if self._next is None or self._answers.active is not None:
+            return None
+        asked, self._next = self._next, None
+        return asked
+
+    def cancel(self, event: wire.ResponseCancel) -> list[ServerEvent | Command]:
+        """Stop the response that is meant, and forget the one that waits for it."""
+        active, wanted = self._answers.active, event.response_id
+        if wanted is not None and wanted in self._answers.asides:
+            stops, closers = self._answers.cancel_aside(wanted)
+        elif active is None or wanted not in (None, active.id):
+            text = "Cancellation failed: no active response found"
+            return [*self._items.refused("response_cancel_not_active", text, event_id=event.event_id)]
+        else:
+            stops, closers = self._answers.cancel("client_cancelled")
+        return [*stops, *closers]
+
+    def _check(self, event: wire.ResponseCreate, config: SessionConfig) -> None:
+        if config.type == "transcription":
+            raise BadEvent("invalid_value", "A transcription session makes no responses.", "type")
+        if not self._line.plays:
+            return
+        if config.output_format != self._line.format:
+            text = "This session's sound is played on a line of its own, whose format cannot change."
+            raise BadEvent("invalid_value", text, "response.audio.output.format")
+        if event.is_out_of_band and config.output_modality == "audio":
+            text = "This session's sound is played on a line of its own: out of band, ask for ['text']."
+            raise BadEvent("invalid_value", text, "response.output_modalities")
