@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.applications import Starlette
@@ -24,10 +25,18 @@ from gateway import control, voice
 from gateway.auth import SignatureCheck
 from gateway.calls.call import EndReason
 from gateway.calls.store import MemoryStore
+from gateway.credentials.door import Door
 from gateway.front_desk import MEDIA_PATH, FrontDesk
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.socket import Exchange, MediaSocket
 from gateway.metrics import Metrics
+from gateway.realtime import http
+from gateway.realtime.agent_session import configurer, limits_of
+from gateway.realtime.allowance import Allowances
+from gateway.realtime.directory import Directory
+from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
+from gateway.realtime.studio import Studio
+from gateway.realtime.websocket import RealtimeSocket
 from gateway.settings import Settings
 from pipeline.agent import Agent, load_agent
 from pipeline.provider import Prepares
@@ -57,14 +66,17 @@ class Gateway:
     app: Starlette
     desk: FrontDesk
     doors: Doors
+    directory: Directory = field(default_factory=Directory)
+    """The sessions and calls that run, by their ids."""
 
     def drain(self) -> None:
-        """Take no new calls; those there are go on."""
+        """Take no new calls and sessions; those there are go on."""
         self.doors.are_open = False
         self.desk.metrics.draining.set(1)
 
     async def live_calls(self) -> int:
-        return await self.desk.store.live_count()
+        """Calls and Realtime sessions: what a gateway that is told to stop waits for."""
+        return await self.desk.store.live_count() + self.directory.seated
 
 
 def build_version() -> str:
@@ -91,7 +103,9 @@ def cascade_of(settings: Settings, agent: Agent) -> Cascade:
 
 
 def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: Cascade | None = None) -> Gateway:
-    """The gateway with these settings. Raises `AgentFileError` or `ProviderError` if they cannot be served.
+    """The gateway with these settings.
+
+    Raises `AgentFileError`, `ProviderError` or, for the file of API keys, `SettingsError` if they cannot be served.
 
     `agent` and `cascade` stand in for what the settings name: for programs that bring their own.
     """
@@ -107,7 +121,10 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
         now=_loop_time,
         admits=lambda: doors.are_open,
     )
-    media = _LateMediaSocket()
+    door, directory = Door(settings, now=time.time), Directory(settings.realtime_sessions_per_key)
+    limits = limits_of(settings.realtime_max_event_mib)
+    media, realtime = _LateSocket(), _LateSocket()
+    make_id = id_maker()
 
     async def end_call(call_sid: str, reason: EndReason) -> None:
         await desk.end_call(call_sid, reason)
@@ -125,9 +142,26 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
                     agent=agent,
                     cascade=cascade,
                     toolbox=Toolbox(table_tools(agent)),
-                    make_id=id_maker(),
+                    make_id=make_id,
                     lead_ms=settings.playback_lead_ms,
                     end_call=end_call,
+                    directory=directory,
+                )
+            )
+            realtime.socket = RealtimeSocket(
+                Studio(
+                    settings=settings,
+                    door=door,
+                    directory=directory,
+                    allowances=Allowances(settings.realtime_responses_per_min),
+                    metrics=metrics,
+                    activity=activity,
+                    agent=agent,
+                    cascade=cascade,
+                    limits=limits,
+                    make_id=make_id,
+                    admits=lambda: doors.are_open,
+                    now=_loop_time,
                 )
             )
             for provider in (cascade.transcriber, cascade.model, cascade.voice):
@@ -142,9 +176,11 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
         *voice.routes(desk),
         *control.routes(desk),
         WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
-        *_operations(desk, doors),
+        *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
+        *http.routes(door, settings, configurer(agent, limits)),
+        *_operations(desk, doors, directory),
     ]
-    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors)
+    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors, directory)
 
 
 def _loop_time() -> float:
@@ -152,26 +188,26 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-class _LateMediaSocket:
-    """The media socket's place in the routes, which are made before the event loop runs."""
+class _LateSocket:
+    """A socket's place in the routes, which are made before the event loop runs."""
 
-    socket: MediaSocket
+    socket: MediaSocket | RealtimeSocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.socket(scope, receive, send)
 
 
-def _operations(desk: FrontDesk, doors: Doors) -> list[Route]:
+def _operations(desk: FrontDesk, doors: Doors, directory: Directory) -> list[Route]:
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_request: Request) -> Response:
-        live = await desk.store.live_count()
+        live = {"calls": await desk.store.live_count(), "sessions": directory.seated}
         if not doors.are_open:
-            return JSONResponse({"status": "draining", "calls": live}, 503)
+            return JSONResponse({"status": "draining", **live}, 503)
         if await desk.is_full():
-            return JSONResponse({"status": "full", "calls": live}, 503)
-        return JSONResponse({"status": "ready", "calls": live})
+            return JSONResponse({"status": "full", **live}, 503)
+        return JSONResponse({"status": "ready", **live})
 
     async def metrics(request: Request) -> Response:
         # With no port of their own, the metrics are for this machine alone: a proxy in front adds the header.

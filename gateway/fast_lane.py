@@ -1,11 +1,11 @@
 """The fast lane: uvicorn's WebSocket protocol, with a shorter way for the frames that are nearly all there are.
 
 Fifty times a second and call a whole, masked, unfragmented text frame arrives in one read. Such a frame needs no
-state to be understood, so it is unmasked here and handed straight to whoever listens: no parser, no queue, no task
-switch. A long frame comes in many reads; each is unmasked as it comes, since the library's way, all at its end,
-would keep everybody else waiting. Every other byte (handshake, control frames, fragments, halves of short frames,
-anything odd or forbidden) goes to the `websockets` library as before, and so does all that follows until the library
-is done with it.
+state to be understood, so it is unmasked here and handed straight to whoever listens: no parser, no queue, no
+task switch. A long frame comes in many reads; each is unmasked as it comes, since the library's way, all at its
+end, would keep everybody else waiting. Every other byte (handshake, control frames, fragments, halves of short
+frames, anything odd or forbidden) goes to the `websockets` library as before, and so does all that follows until
+the library is done with it.
 
 An application asks for it by the ASGI extension `switchboard.direct` in its scope, and works without it where the
 server has none. `switchboard bench` shows what a frame costs.
@@ -61,7 +61,7 @@ class Direct(Protocol):
         ...
 
     def pause(self) -> None:
-        """Give the listener nothing more, and read nothing more, until `resume`: the peer waits with what it sends."""
+        """Give the listener nothing more, and read nothing, until `resume`: the peer waits with what it sends."""
         ...
 
     def resume(self) -> None:

@@ -58,6 +58,16 @@ class Metrics:
         )
         self.webhook_requests = self._counter("webhook_requests", "Webhooks answered.", "route", "code")
         self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
+        self.realtime_sessions_active = self._gauge("realtime_sessions_active", "Realtime sessions that are open.")
+        self.realtime_sessions = self._counter(
+            "realtime_sessions", "Realtime sessions, by dialect and why they ended.", "dialect", "ended_reason"
+        )
+        self.realtime_side_bands_active = self._gauge(
+            "realtime_side_bands_active", "Connections that have joined a session or call."
+        )
+        self.realtime_refused = self._counter(
+            "realtime_refused", "Realtime connections turned away at the handshake.", "reason"
+        )
         self.draining = self._gauge("draining", "1 while the gateway takes no new calls because it is stopping.")
         build = Info("switchboard_build", "What is running.", registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})

@@ -8,7 +8,7 @@
     voice = "en-us"                                 # a name of the voice provider's; may be left out
     language = "en-US"                              # may be left out
     phrases = ["what are your opening hours"]       # for recognisers that can be told; see providers/phrases.py
-    [turn_detection]                                # as the Realtime protocol's server_vad
+    [turn_detection]                                # as the Realtime protocol's, server_vad unless `type` says more
     [[tools]]                                       # functions answered from a table in this file
     [dialogue]                                      # for the scripted model; see providers/dialogue.py
 
@@ -23,11 +23,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from pipeline.audio.apology import APOLOGY_TEXT
 from pipeline.checked_table import CheckedTable
-from pipeline.events.config import ServerVad
+from pipeline.events.config import IDLE_TIMEOUT_MS, Eagerness, SemanticVad, ServerVad, TurnDetection
 from pipeline.provider import FunctionTool
 from pipeline.providers.dialogue import Dialogue, read_dialogue
 
@@ -86,7 +86,7 @@ class Agent:
     voice: str | None = None
     language: str | None = None
     phrases: tuple[str, ...] = ()
-    turn_detection: ServerVad = ServerVad()
+    turn_detection: TurnDetection = ServerVad()
     tools: tuple[TableTool, ...] = ()
     dialogue: Dialogue | None = None
 
@@ -134,17 +134,47 @@ def parse_agent(text: str, path: str) -> Agent:
     return agent
 
 
-def _read_turn_detection(table: CheckedTable) -> ServerVad:
+def _read_turn_detection(table: CheckedTable) -> TurnDetection:
+    kind = table.text("type", "server_vad")
+    if kind == "semantic_vad":
+        return _read_semantic_vad(table)
+    if kind != "server_vad":
+        table.fault("type", "expected server_vad or semantic_vad")
     usual = ServerVad()
     rule = ServerVad(
         threshold=table.number("threshold", usual.threshold, least=0.01, most=0.99),
         prefix_padding_ms=_read_ms(table, "prefix_padding_ms", usual.prefix_padding_ms),
         silence_duration_ms=_read_ms(table, "silence_duration_ms", usual.silence_duration_ms),
+        idle_timeout_ms=_read_idle_timeout(table),
         create_response=table.flag("create_response", usual.create_response),
         interrupt_response=table.flag("interrupt_response", usual.interrupt_response),
     )
     table.no_more()
     return rule
+
+
+def _read_semantic_vad(table: CheckedTable) -> SemanticVad:
+    eagerness = table.text("eagerness", "auto")
+    if eagerness not in get_args(Eagerness):
+        table.fault("eagerness", f"expected one of {', '.join(get_args(Eagerness))}")
+        eagerness = "auto"
+    rule = SemanticVad(
+        eagerness=cast(Eagerness, eagerness),
+        create_response=table.flag("create_response", True),
+        interrupt_response=table.flag("interrupt_response", True),
+    )
+    table.no_more()
+    return rule
+
+
+def _read_idle_timeout(table: CheckedTable) -> int | None:
+    if "idle_timeout_ms" not in table:
+        return None
+    return int(
+        table.number(
+            "idle_timeout_ms", IDLE_TIMEOUT_MS.start, least=IDLE_TIMEOUT_MS.start, most=IDLE_TIMEOUT_MS.stop - 1
+        )
+    )
 
 
 def _read_ms(table: CheckedTable, name: str, default: int) -> int:

@@ -56,6 +56,8 @@ class Answers:
         self.active: Response | None = None
         self.asides: dict[str, Response] = {}
         """Those out of band, by id."""
+        self.queued: wire.ResponseCreate | None = None
+        """Asked for while the active one, which has called functions, is being closed; it is next."""
         self._held: _Held | None = None
         self._conversation = conversation
         self._line = line
@@ -166,7 +168,10 @@ class Answers:
         if is_aside:
             return [*events]
         events += self._unsay(response, spoken_id)
-        return [*events, *self.apologise(config, is_voiceless=failed.is_voiceless)]
+        apology = self.apologise(config, is_voiceless=failed.is_voiceless)
+        if apology:
+            events += self._refuse_queued(response.id)
+        return [*events, *apology]
 
     def apologise(self, config: SessionConfig, *, is_voiceless: bool) -> list[ServerEvent | commands.Command]:
         """Say that something failed; after too many failures end the call, with words of the carrier's."""
@@ -195,6 +200,7 @@ class Answers:
         events = self._end(response, ResponseState.CANCELLED, details)
         if not (cut_follows and spoken_id and self._line.ledger.holds(spoken_id)):
             events += self._unsay(response, spoken_id)
+        events += self._refuse_queued(response.id)
         return [commands.Cancel(response.id)], events
 
     def cancel_aside(self, response_id: str) -> tuple[list[commands.Command], list[ServerEvent]]:
@@ -260,10 +266,18 @@ class Answers:
         if response is not self.active:
             del self.asides[response.id]
             return response.end(state, details, usage)
-        if response.spoken_item_id and state is ResponseState.COMPLETED:
+        if response.spoken_item_id and state in (ResponseState.COMPLETED, ResponseState.INCOMPLETE):
             self._line.ledger.finish(response.spoken_item_id)
         self.active = None
         return [*response.end(state, details, usage), *self._line.finish(response.id)]
+
+    def _refuse_queued(self, response_id: str) -> list[ServerEvent]:
+        """What waited for the end of a response does not follow one that was broken off."""
+        asked, self.queued = self.queued, None
+        if asked is None:
+            return []
+        code = "conversation_already_has_active_response"
+        return self._items.refused(code, already_active(response_id), event_id=asked.event_id)
 
     def _unsay(self, response: Response, spoken_id: str | None) -> list[ServerEvent]:
         """Words of a broken-off answer that got no sound were never said. A client that plays tells us itself."""
@@ -275,6 +289,14 @@ class Answers:
         if phase not in LEGAL_STEPS[self.phase]:
             raise AssertionError(f"a conversation that is {self.phase.value} cannot become {phase.value}")
         self.phase = phase
+
+
+def already_active(response_id: str) -> str:
+    """Why no other response may begin in the conversation."""
+    return (
+        f"Conversation already has an active response in progress: {response_id}. "
+        "Wait until the response is finished before creating a new one."
+    )
 
 
 def _respond(

@@ -89,6 +89,7 @@ class Engine:
         self._tasks: asyncio.TaskGroup | None = None
         self._has_kept_up = asyncio.Event()
         self._end: asyncio.Future[commands.HangUp | None] = asyncio.get_running_loop().create_future()
+        self._end.add_done_callback(lambda _: self._has_kept_up.set())
         self._responder = Responder(
             cascade,
             self.report,
@@ -160,11 +161,15 @@ class Engine:
             self.receive(event)
             return
         size = config.input_format.bytes_in(PACED_MS)
+        keeps_up = True
         for at in range(0, len(event.audio), size):
-            await self._keep_up()
+            keeps_up = keeps_up and await self._keep_up()
+            if not self.is_running:
+                return
             self.receive(msgspec.structs.replace(event, audio=event.audio[at : at + size]))
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self) -> bool:
+        """Wait until sound is judged; False if that takes too long."""
         try:
             async with asyncio.timeout(KEEP_UP_S):
                 while self.is_behind and self.is_running:
@@ -172,6 +177,8 @@ class Engine:
                     await self._has_kept_up.wait()
         except TimeoutError:
             log.warning("speech activity has not kept up for %g s", KEEP_UP_S)
+            return False
+        return True
 
     def watch(self, watcher: Callable[[ServerEvent], None]) -> None:
         """Tell somebody else, too, whatever the transport is told."""
@@ -209,7 +216,7 @@ class Engine:
                     self._carry_out(output)
                 else:
                     self._transport.send(output)
-                    for watcher in self._watchers:
+                    for watcher in tuple(self._watchers):  # one may leave for what it is told
                         watcher(output)
                     self._turns.see(output)
                     self._observe(output)
@@ -231,7 +238,10 @@ class Engine:
                 if self._end_of_turn is not None:
                     self._tasks.create_task(self._judge_turn(command, self._end_of_turn))
             case commands.Respond(response_id=response_id):
-                self._answers[response_id] = self._tasks.create_task(self._respond(command))
+                # The format as it is now: an update may come before the task has begun.
+                answer = self._respond(command, self._session.config.output_format)
+                task = self._answers[response_id] = self._tasks.create_task(answer)
+                task.add_done_callback(lambda _: self._answers.pop(response_id, None))
             case commands.Cancel(response_id=response_id):
                 if response_id in self._answers:
                     self._answers[response_id].cancel()
@@ -257,18 +267,20 @@ class Engine:
             self._ear.is_urgent = False
 
     async def _judge_turn(self, command: commands.JudgeTurn, model: EndOfTurn) -> None:
-        probability = await model.judge(command.audio, self._session.config.input_format)
+        try:
+            probability = await model.judge(command.audio, self._session.config.input_format)
+        except Exception:
+            log.exception("the end of %s could not be judged by a fault of ours", command.item_id)
+            return
         if probability is not None:
             self.report(TurnJudged(command.item_id, probability))
 
-    async def _respond(self, command: commands.Respond) -> None:
+    async def _respond(self, command: commands.Respond, usual: AudioFormat) -> None:
         try:
-            await self._responder.respond(command, self._session.config.output_format)
+            await self._responder.respond(command, usual)
         except Exception:
             log.exception("response %s failed by a fault of ours", command.response_id)
             self.report(Failed(command.response_id, "internal_error", "internal error"))
-        finally:
-            self._answers.pop(command.response_id, None)
 
     async def _call_tool(self, command: commands.CallTool) -> None:
         began = self._now()

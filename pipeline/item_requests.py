@@ -152,12 +152,17 @@ class ItemRequests:
         self._line.kept.drop(event.item_id)
         return [wire.ConversationItemDeleted(event_id=self._make_id("event"), item_id=event.item_id)]
 
-    def refusal_of(self, event: wire.ConversationItemTruncate) -> list[ServerEvent]:
-        """The error that a truncation deserves; empty if it can be done."""
+    def refusal_of(self, event: wire.ConversationItemTruncate, *, is_being_spoken: bool) -> list[ServerEvent]:
+        """The error that a truncation deserves; empty if it can be done.
+
+        `is_being_spoken`: of the item more sound will be made, and perhaps none was yet.
+        """
         if not self._conversation.holds(event.item_id):
             text = str(UnknownItem(event.item_id))
             return self.refused("item_truncate_invalid_item_id", text, "item_id", event.event_id)
         kept_ms = self._line.ledger.kept_ms(event.item_id)
+        if kept_ms is None and is_being_spoken:
+            kept_ms = 0
         if kept_ms is None:
             text = "Only model output audio messages can be truncated"
             return self.refused("invalid_value", text, "item_id", event.event_id)
@@ -172,7 +177,11 @@ class ItemRequests:
 
     def truncate(self, event: wire.ConversationItemTruncate) -> list[ServerEvent]:
         """Keep of an assistant's spoken item only what the peer says it has played. Ask `refusal_of` first."""
-        return self.cut(self._line.ledger.truncate(event.item_id, event.audio_end_ms))
+        ledger = self._line.ledger
+        has_sound = ledger.holds(event.item_id)
+        return self.cut(
+            ledger.truncate(event.item_id, event.audio_end_ms) if has_sound else ledger.made(event.item_id)
+        )
 
     def cut(self, heard: Heard) -> list[ServerEvent]:
         """Only this much of an item was heard: from now on, that is all it ever said."""

@@ -8,11 +8,14 @@ NaN, Infinity and lone surrogates, this file numbers past 64 bits. It knows noth
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from pipeline.events.refusal import BadEvent
+
+Text: TypeAlias = bytes | bytearray
+"""As a server's buffer holds it: only read here, never copied whole."""
 
 MOST_VALUES = 200_000
 """In one text, keys counted too. A session with 128 tools of rich schemas has under 20,000."""
@@ -26,7 +29,7 @@ _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
-def parsed(text: bytes, *, depth: int) -> Any:
+def parsed(text: Text, *, depth: int) -> Any:
     """The value that `text` spells, at most `depth` objects and lists in one another. Raises `BadEvent`."""
     _measure(text, depth)
     try:
@@ -37,7 +40,7 @@ def parsed(text: bytes, *, depth: int) -> Any:
     return value
 
 
-def _measure(text: bytes, most_depth: int) -> None:
+def _measure(text: Text, most_depth: int) -> None:
     openings = text.count(b"[") + text.count(b"{")
     if openings <= most_depth and openings + text.count(b",") <= MOST_VALUES // 2:
         return  # true of nearly every event, and found in microseconds
@@ -65,7 +68,7 @@ def _measure(text: bytes, most_depth: int) -> None:
             raise BadEvent("invalid_json", f"The event has too many values: at most {MOST_VALUES}.")
 
 
-def _after_string(text: bytes, at: int) -> int:
+def _after_string(text: Text, at: int) -> int:
     """Where the string that begins at `at` has been closed, or the text ends."""
     while at < len(text) and text[at] != 0x22:
         inside = _IN_STRING.match(text, at, at + WINDOW_BYTES)

@@ -13,20 +13,17 @@ class KeptAudio:
         self._most_bytes = most_bytes
         self._held_bytes = 0
         self._items: dict[str, bytearray] = {}
-        self._too_long: str | None = None
-        """The item that was given up while it was still growing."""
+        self._given_up: set[str] = set()
+        """Items of which nothing more is kept: there was no room, or nobody may ask for them."""
 
     def write(self, item_id: str, audio: bytes) -> None:
         """More sound of an item."""
-        if not self._most_bytes or item_id == self._too_long:
+        if not audio or not self._most_bytes or item_id in self._given_up:
             return
         self._items.setdefault(item_id, bytearray()).extend(audio)
         self._held_bytes += len(audio)
         while self._held_bytes > self._most_bytes:
-            oldest = next(iter(self._items))
-            if oldest == item_id:
-                self._too_long = item_id
-            self.drop(oldest)
+            self.drop(next(iter(self._items)))
 
     def cut(self, item_id: str, kept_bytes: int) -> None:
         """Only this much of an item was heard."""
@@ -35,6 +32,9 @@ class KeptAudio:
             del audio[kept_bytes:]
 
     def drop(self, item_id: str) -> None:
+        """Forget the sound of an item, also what is still to come of it."""
+        if self._most_bytes:
+            self._given_up.add(item_id)
         self._held_bytes -= len(self._items.pop(item_id, b""))
 
     def of(self, item_id: str) -> bytes | None:

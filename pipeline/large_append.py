@@ -15,6 +15,7 @@ import msgspec
 from pipeline import wire_fields as read
 from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.refusal import BadEvent
+from pipeline.json_text import Text
 from pipeline.limits import Limits
 
 HEAD_BYTES = 4 * 1024
@@ -37,7 +38,7 @@ class _Envelope(msgspec.Struct, tag_field="type", tag="input_audio_buffer.append
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def append_of(text: bytes, *, limits: Limits, pause: Callable[[], None]) -> InputAudioBufferAppend | None:
+def append_of(text: Text, *, limits: Limits, pause: Callable[[], None]) -> InputAudioBufferAppend | None:
     """The append that `text` spells; None: it is something else, or oddly written.
 
     `pause` is called between slices: there the thread lets others run. Raises `BadEvent` for sound that is not
@@ -54,7 +55,7 @@ def append_of(text: bytes, *, limits: Limits, pause: Callable[[], None]) -> Inpu
         return None
     event_id = read.event_id_of({"event_id": envelope.event_id}, limits)
     try:
-        audio = read.audio_of(_slices(text, begin, end, pause), "audio", most_bytes=limits.append_bytes)
+        audio = read.decoded(_slices(text, begin, end, pause), "audio", most_bytes=limits.append_bytes)
     except BadEvent as refusal:
         refusal.event_id = event_id
         raise
@@ -63,7 +64,7 @@ def append_of(text: bytes, *, limits: Limits, pause: Callable[[], None]) -> Inpu
     return InputAudioBufferAppend(audio=audio, event_id=event_id)
 
 
-def _envelope(text: bytes) -> _Envelope | None:
+def _envelope(text: Text) -> _Envelope | None:
     try:
         envelope = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -71,7 +72,7 @@ def _envelope(text: bytes) -> _Envelope | None:
     return envelope if envelope.audio == _STAND_IN else None  # else it was some other object's field
 
 
-def _slices(text: bytes, begin: int, end: int, pause: Callable[[], None]) -> Iterator[bytes]:
+def _slices(text: Text, begin: int, end: int, pause: Callable[[], None]) -> Iterator[Text]:
     """The base64 between two quotes; some write its "/" with a backslash before it, as JSON allows."""
     while begin < end:
         step = min(begin + read.SLICE_CHARS, end)

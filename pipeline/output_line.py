@@ -62,9 +62,9 @@ class OutputLine:
         """No more sound of this answer will be made."""
         return self._told(self._playout.finish(response_id, self.ledger.position))
 
-    def flush(self, position: int) -> list[ServerEvent]:
-        """Everything after `position` was thrown away. Ask the ledger first what that cuts."""
-        return self._told(self._playout.flush(position))
+    def flush(self) -> list[ServerEvent]:
+        """Everything after the ledger's position was thrown away. Flush the ledger first: it knows what that cuts."""
+        return self._told(self._playout.flush(self.ledger.position))
 
     def _told(self, happened: list[Happened]) -> list[ServerEvent]:
         return [self._event(what, whose) for what, whose in happened]

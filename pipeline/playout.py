@@ -34,6 +34,8 @@ class Playout:
 
     def write(self, response_id: str, begins: int, ends: int) -> None:
         """Sound of a response was put on the line."""
+        if begins == ends:
+            return  # no sound at all: a transcoder may hold back its first samples
         last = self._stretches[-1] if self._stretches else None
         if last is not None and last.response_id == response_id:
             last.ends = ends

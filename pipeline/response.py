@@ -213,7 +213,7 @@ class Response:
         return wire.ResponseSnapshot(
             id=self.id,
             status=status,
-            conversation_id=self._conversation.id if self._conversation else None,
+            conversation_id=None if self._conversation is None else self._conversation.id,
             output=tuple(self._output[index] for index in sorted(self._output)),
             status_details=details,
             metadata=self._metadata,

@@ -5,7 +5,7 @@ Each answer is the list of what follows; what cannot be done is a `BadEvent`, or
 
 from __future__ import annotations
 
-from pipeline.answers import Answers
+from pipeline.answers import Answers, already_active
 from pipeline.commands import Command
 from pipeline.conversation import Conversation
 from pipeline.events import response as wire
@@ -24,7 +24,6 @@ class ResponseRequests:
         self._items = items
         self._answers = answers
         self._line = line
-        self._next: wire.ResponseCreate | None = None
 
     def create(
         self, event: wire.ResponseCreate, session: SessionConfig, *, is_held: bool
@@ -41,27 +40,23 @@ class ResponseRequests:
             return self._answers.respond_aside(config, items, event.metadata)
         if active := self._answers.active:
             # A client may send a function's result, and ask on, before it has seen the response's end.
-            if active.calls and self._next is None:
-                self._next = event
+            if active.calls and self._answers.queued is None:
+                self._answers.queued = event
                 return []
-            text = (
-                f"Conversation already has an active response in progress: {active.id}. "
-                "Wait until the response is finished before creating a new one."
-            )
-            raise BadEvent("conversation_already_has_active_response", text)
+            raise BadEvent("conversation_already_has_active_response", already_active(active.id))
         return self._answers.respond(
             config, input=input, metadata=event.metadata, is_held=is_held and input is None
         )
 
     def take_next(self) -> wire.ResponseCreate | None:
         """The request that waited, once it may go on."""
-        if self._next is None or self._answers.active is not None:
+        if self._answers.active is not None:
             return None
-        asked, self._next = self._next, None
+        asked, self._answers.queued = self._answers.queued, None
         return asked
 
     def cancel(self, event: wire.ResponseCancel) -> list[ServerEvent | Command]:
-        """Stop the response that is meant, and forget the one that waits for it."""
+        """Stop the response that is meant."""
         active, wanted = self._answers.active, event.response_id
         if wanted is not None and wanted in self._answers.asides:
             stops, closers = self._answers.cancel_aside(wanted)

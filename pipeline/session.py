@@ -21,7 +21,7 @@ from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent
-from pipeline.events.items import Item, Message
+from pipeline.events.items import InputAudio, Item, Message
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
@@ -100,11 +100,12 @@ class Session:
         """All that follows from one event of the peer. A bad event becomes an `error` event; it never raises."""
         match event:
             case heard.InputAudioBufferAppend(audio=audio):
-                return self._turns.append(audio, event.event_id)
+                outputs = self._turns.append(audio, event.event_id)
+                return [*outputs, *self._what_is_due()] if outputs else outputs
             case heard.InputAudioBufferCommit():
                 return [*self._turns.commit_by_hand(event.event_id), *self._what_is_due()]
             case heard.InputAudioBufferClear():
-                return self._turns.clear()
+                return [*self._turns.clear(), *self._what_is_due()]
             case played.OutputAudioBufferClear():
                 return self._clear_output()
             case conv.ConversationItemCreate():
@@ -112,13 +113,13 @@ class Session:
             case conv.ConversationItemRetrieve():
                 return [*self._items.retrieve(event)]
             case conv.ConversationItemTruncate():
-                return self._truncate(event)
+                return [*self._idly(self._truncate(event)), *self._what_is_due()]
             case conv.ConversationItemDelete():
                 return [*self._items.delete(event)]
             case resp.ResponseCreate():
                 return self._respond_by_hand(event)
             case resp.ResponseCancel():
-                return self._idly(self._responses.cancel(event))
+                return [*self._idly(self._responses.cancel(event)), *self._what_is_due()]
             case sess.SessionUpdate(session=config):
                 return self._update(config, event.event_id)
             case _:
@@ -159,7 +160,7 @@ class Session:
                 return [*self._line.play(position), *self._answers.hang_up_if_due()]
             case reports.Flushed(position=position):
                 cuts = [event for cut in self.ledger.flush(position) for event in self._items.cut(cut)]
-                return [*self._line.flush(position), *cuts]
+                return [*self._line.flush(), *cuts]
             case reports.ToolReturned():
                 return self._take_result(report)
             case reports.DigitPressed(digit=digit):
@@ -182,7 +183,7 @@ class Session:
             item, sound, events = self._items.create(event)
         except BadEvent as bad:
             return [*self._items.refusal(bad, event.event_id)]
-        if not sound or (isinstance(item, Message) and item.text):
+        if not sound or not _lacks_words(item):
             return [*events]
         return [*events, *self._turns.expect(item.id, sound)]
 
@@ -207,20 +208,26 @@ class Session:
             outputs = self._responses.create(event, self.config, is_held=self._turns.listening.is_waiting)
         except BadEvent as bad:
             return [*self._items.refusal(bad, event.event_id)]
-        if not event.is_out_of_band:
+        if outputs and not event.is_out_of_band:
             self._turns.listening.has_unanswered = False
-            self._turns.rest()
         return outputs
 
     def _clear_output(self) -> list[Output]:
-        """Nothing of what we play is to be heard any more; a client that plays for itself clears its own buffer."""
-        return [commands.Flush()] if self._line.is_sounding else []
+        """Nothing of what we play is to be heard any more, and what speaks stops; a client that plays for itself
+        clears its own buffer."""
+        if not self._line.is_sounding:
+            return []
+        active = self._answers.active
+        if active is not None and not active.speaks:
+            return [commands.Flush()]
+        stops, closers = self._answers.interrupt("client_cancelled")
+        return [*stops, *closers]
 
     def _truncate(self, event: conv.ConversationItemTruncate) -> list[Output]:
-        if refusal := self._items.refusal_of(event):
-            return [*refusal]
         active = self._answers.active
-        is_being_spoken = active is not None and active.spoken_item_id == event.item_id
+        is_being_spoken = active is not None and active.speaks and active.spoken_item_id == event.item_id
+        if refusal := self._items.refusal_of(event, is_being_spoken=is_being_spoken):
+            return [*refusal]
         stops, closers = self._answers.cancel("client_cancelled", cut_follows=True) if is_being_spoken else ([], [])
         return [*stops, *closers, *self._items.truncate(event)]
 
@@ -233,7 +240,7 @@ class Session:
 
     def _update(self, config: SessionConfig, event_id: str | None) -> list[Output]:
         old = self.config
-        if config.input_format != old.input_format and self._turns.listening.buffer.heard:
+        if config.input_format != old.input_format and (self._turns.listening.has_sound or self._line.plays):
             text = "The input audio format cannot change once sound was heard in it."
             return [*self._items.refused("invalid_value", text, "session.audio.input.format", event_id)]
         if config.output_format != old.output_format and (self.ledger.end or self._line.plays):
@@ -247,3 +254,9 @@ class Session:
 
     def _event_id(self) -> str:
         return self._make_id("event")
+
+
+def _lacks_words(item: Item) -> bool:
+    """Sound came with it, and the peer does not say what is said in it."""
+    parts = item.content if isinstance(item, Message) else ()
+    return any(isinstance(part, InputAudio) and not part.transcript for part in parts)

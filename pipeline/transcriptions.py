@@ -97,24 +97,24 @@ class Transcriptions:
         self._report = report
         self._observe = observe
         self._now = now
-        self._current: _Utterance | None = None
+        self._open: dict[str, _Utterance] = {}
+        """Those that are still being said."""
         self._running: dict[str, tuple[_Utterance, asyncio.Task[None]]] = {}
 
     def begin(self, item_id: str, audio: bytes, config: SessionConfig, tasks: asyncio.TaskGroup) -> None:
-        """An utterance, of which `audio` is known already; what `hear` brings from here on belongs to it."""
-        self._current = _Utterance(item_id, audio, config.input_format)
-        task = tasks.create_task(self._transcribe(self._current, _language(config)))
-        self._running[item_id] = (self._current, task)
+        """An utterance, of which `audio` is known already; what `hear` brings until its end belongs to it."""
+        utterance = self._open[item_id] = _Utterance(item_id, audio, config.input_format)
+        task = tasks.create_task(self._transcribe(utterance, _language(config)))
+        self._running[item_id] = (utterance, task)
 
     def hear(self, audio: bytes) -> None:
-        """More of the current utterance, if there is one. The hot path."""
-        if self._current is not None:
-            self._current.hear(audio)
+        """More of what is being said. The hot path."""
+        for utterance in self._open.values():
+            utterance.hear(audio)
 
     def end(self, item_id: str) -> None:
         """The utterance is complete."""
-        if self._current is not None and self._current.item_id == item_id:
-            self._current = None
+        self._open.pop(item_id, None)
         if item_id in self._running:
             utterance = self._running[item_id][0]
             utterance.end()

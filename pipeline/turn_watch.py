@@ -53,6 +53,8 @@ class TurnWatch:
                 self._observe(CutShort(item_id, heard_ms, item.text if isinstance(item, Message) else ""))
             case TranscriptionCompleted():
                 self.lap("stt")
+            case resp.ResponseCreated() if self._turn is not None and not self._turn[2].seconds:
+                self.lap("stt")  # told or not, the words are known when an answer begins
             case resp.ResponseDone() if event.response.output:
                 self.lap("llm")
             case resp.OutputAudioDelta(response_id=response_id) if self._turn is not None:

@@ -48,17 +48,13 @@ class Turns:
         self._answers = answers
         self._line = line
         self._make_id = make_id
-        self._limits = limits
-        self._begin_anew(config)
-
-    def _begin_anew(self, config: SessionConfig) -> None:
         self._config = config
         self.listening = Listening(
             config.input_format,
             config.turn_detection,
-            self._make_id,
-            most_bytes=self._limits.buffered_bytes,
-            keeps_sound=self._limits.kept_audio_bytes > 0,
+            make_id,
+            most_bytes=limits.buffered_bytes,
+            keeps_sound=limits.kept_audio_bytes > 0,
         )
         self._idle = Idle(config.input_format.rate_hz)
 
@@ -66,9 +62,17 @@ class Turns:
         """Another configuration from now on; another format only before the first sound."""
         old, self._config = self._config, config
         if config.input_format != old.input_format:
-            self._begin_anew(config)
-        elif config.turn_detection != old.turn_detection:
+            self.listening.hear_in(config.input_format)
+            self._idle.follow(config.input_format.rate_hz)
+        if config.turn_detection != old.turn_detection:
             self.listening.follow(config.turn_detection)
+            self._idle.restart(self.listening.buffer.heard)
+
+    @property
+    def _answers_turns(self) -> bool:
+        """What the caller says is answered without the peer asking for it."""
+        rule = self.listening.rule
+        return rule is not None and rule.create_response and self._config.type == "realtime"
 
     def hear(self, audio: bytes) -> list[Output]:
         """More of the caller's sound, in the input format. The hot path: almost always nothing follows."""
@@ -117,7 +121,7 @@ class Turns:
         rule = self.listening.rule
         stops, closers = self._answers.interrupt() if rule and rule.interrupt_response else ([], [])
         utterance.has_interrupted = bool(stops)
-        self._idle.rest()
+        self._idle.restart(self.listening.buffer.heard)
         return [*stops, started, *closers, transcribe]
 
     def commit_by_hand(self, event_id: str | None) -> list[Output]:
@@ -140,11 +144,12 @@ class Turns:
         item = Message(id=utterance.item_id, role="user", content=(InputAudio(transcript=None),))
         self._line.kept.write(item.id, utterance.audio)
         utterance.audio = b""
+        self._idle.restart(self.listening.buffer.heard)
         committed = self._committed(item.id)
         outputs = [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
         if utterance.verdict is not None:
             return outputs + self._weigh(utterance.verdict)
-        return outputs + self._told(item.id, utterance.transcript.news())
+        return outputs + self._tell_news(utterance)
 
     def _committed(self, item_id: str) -> ServerEvent:
         previous = self._conversation.last_id
@@ -153,22 +158,30 @@ class Turns:
         )
 
     def guess(self, guessed: reports.Transcribed) -> list[Output]:
-        return self._told(guessed.item_id, self.listening.guess(guessed))
+        utterance = self.listening.guess(guessed)
+        return self._tell_news(utterance) if utterance is not None else []
 
-    def _told(self, item_id: str, words: str) -> list[Output]:
-        """More of a transcript is certain; only a peer that asked for transcripts is told."""
-        if not words or self._config.transcription is None:
+    def _tell_news(self, utterance: Utterance) -> list[Output]:
+        """What has become certain of a transcript; only a peer that asked for transcripts is told."""
+        if self._config.transcription is None:
+            return []
+        return self._delta(utterance.item_id, utterance.transcript.news())
+
+    def _delta(self, item_id: str, words: str) -> list[Output]:
+        if not words:
             return []
         return [conv.TranscriptionDelta(event_id=self._event_id(), item_id=item_id, delta=words)]
 
-    def _completed(self, item_id: str, text: str, samples: int) -> list[Output]:
+    def _completed(self, item_id: str, text: str, samples: int = 0, rest: str = "") -> list[Output]:
+        """The transcript is known; `rest` of it was not told before."""
         if self._config.transcription is None:
             return []
         seconds = samples / self._config.input_format.rate_hz
         return [
+            *self._delta(item_id, rest),
             conv.TranscriptionCompleted(
                 event_id=self._event_id(), item_id=item_id, transcript=text, seconds=seconds
-            )
+            ),
         ]
 
     def understand(self, transcribed: reports.Transcribed) -> list[Output]:
@@ -177,16 +190,14 @@ class Turns:
             return []
         item_id, text = transcribed.item_id, transcribed.text
         self._conversation.hear(item_id, text)
-        events = self._told(item_id, utterance.transcript.rest(text))
-        events += self._completed(item_id, text, utterance.samples)
-        rule = self.listening.rule
         # Noise is not answered, unless it has cut off an answer: then somebody must still speak.
-        if utterance.is_turn and (text or utterance.has_interrupted) and rule is not None and rule.create_response:
+        if utterance.is_turn and (text or utterance.has_interrupted) and self._answers_turns:
             self.listening.has_unanswered = True
-        return [*events]
+        return self._completed(item_id, text, utterance.samples, utterance.transcript.rest(text))
 
     def misunderstand(self, why: reports.TranscriptionFailed) -> list[Output]:
-        if self.listening.understood(why) is None:
+        utterance = self.listening.understood(why)
+        if utterance is None:
             return []
         events: list[Output] = []
         if self._config.transcription is not None:
@@ -194,6 +205,8 @@ class Turns:
                 event_id=self._event_id(), item_id=why.item_id, message=why.message
             )
             events.append(failed)
+        if not utterance.is_turn or self._config.type != "realtime":
+            return events
         if self.listening.current is not None:
             return events  # the caller speaks again; what is said now may be understood
         return [*events, *self._answers.apologise(self._config, is_voiceless=False)]
@@ -201,7 +214,7 @@ class Turns:
     def press(self, digit: str) -> list[Output]:
         """A key interrupts like a word, and waits for the keys that belong to it."""
         self.listening.press(digit)
-        self._idle.rest()
+        self._idle.restart(self.listening.buffer.heard)
         at_ms = self._input_ms(self.listening.buffer.heard)
         pressed = heard.DtmfEventReceived(event_id=self._event_id(), event=digit, received_at=at_ms)
         rule = self.listening.rule
@@ -213,22 +226,21 @@ class Turns:
         """A finished entry of the keypad is something the caller has said."""
         text = InputText(text=f"[keypad] {digits}")
         item = Message(id=self._make_id("item"), role="user", content=(text,))
-        rule = self.listening.rule
-        self.listening.has_unanswered |= rule is not None and rule.create_response
+        self.listening.has_unanswered |= self._answers_turns
         return [*self._items.added(item)]
 
     def _has_idled(self) -> bool:
-        rule = self.listening.rule
-        timeout_ms = rule.idle_timeout_ms if isinstance(rule, ServerVad) else None
-        now = self.listening.buffer.heard
-        if self._line.is_sounding or timeout_ms is None:
+        rule, now = self.listening.rule, self.listening.buffer.heard
+        if not isinstance(rule, ServerVad) or rule.idle_timeout_ms is None:
+            return False
+        if self._line.is_sounding or not self._answers.is_free or not self.listening.is_settled:
             self._idle.arm(now)  # it begins once the last word was heard
             return False
-        return self._idle.is_over(now, timeout_ms)
+        return self._idle.is_over(now, rule.idle_timeout_ms)
 
     def _time_out(self) -> list[Output]:
         """Nobody spoke for a long time: that silence is the caller's turn."""
-        rule, now = self.listening.rule, self.listening.buffer.heard
+        now = self.listening.buffer.heard
         start_ms, end_ms = self._input_ms(self._idle.take()), self._input_ms(now)
         item = Message(id=self._make_id("item"), role="user", content=(InputAudio(transcript=None),))
         timed_out = heard.TimeoutTriggered(
@@ -236,8 +248,8 @@ class Turns:
         )
         outputs: list[Output] = [timed_out, self._committed(item.id), *self._items.added(item)]
         self._conversation.hear(item.id, "")
-        outputs += self._completed(item.id, "", 0)
-        if rule is not None and rule.create_response and self._answers.is_free:
+        outputs += self._completed(item.id, "")
+        if self._answers_turns:
             remark = f"The caller has said nothing for {(end_ms - start_ms) // 1000} seconds."
             outputs += self._answers.respond(self._config, remark=remark)
         return outputs
@@ -263,10 +275,6 @@ class Turns:
         """If no answer runs any more, the wait for the caller begins."""
         if self._answers.active is None and self.listening.current is None:
             self._idle.arm(self.listening.buffer.heard)
-
-    def rest(self) -> None:
-        """An answer begins: nobody waits for the caller."""
-        self._idle.rest()
 
     def _weigh(self, verdict: reports.Transcribed | reports.TranscriptionFailed) -> list[Output]:
         if isinstance(verdict, reports.Transcribed):

@@ -26,7 +26,7 @@ from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent, ServerEvent
 from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.refusal import BadEvent
-from pipeline.json_text import parsed
+from pipeline.json_text import Text, parsed
 from pipeline.large_append import append_of
 from pipeline.limits import USUAL, Limits
 from pipeline.session_object import merged, takes_ga_shape
@@ -135,7 +135,7 @@ class Wire:
 
     # -- in ------------------------------------------------------------------------------------------------------
 
-    def decode(self, text: bytes, config: SessionConfig) -> ClientEvent:
+    def decode(self, text: Text, config: SessionConfig) -> ClientEvent:
         """What the client says with this text; `config` is the session's at present. Raises `BadEvent`."""
         if len(text) > LARGE_TEXT_BYTES:
             return self.decode_large(text, config)
@@ -145,7 +145,7 @@ class Wire:
             return self._decode_slowly(text, config)
 
     def decode_large(
-        self, text: bytes, config: SessionConfig, *, pause: Callable[[], None] = lambda: None
+        self, text: Text, config: SessionConfig, *, pause: Callable[[], None] = lambda: None
     ) -> ClientEvent:
         """`decode` for a worker thread: `pause` is called often, so that the event loop can have its turn.
 
@@ -163,7 +163,7 @@ class Wire:
             raise refusal
         return event
 
-    def _decode_slowly(self, text: bytes, config: SessionConfig) -> ClientEvent:
+    def _decode_slowly(self, text: Text, config: SessionConfig) -> ClientEvent:
         event = parsed(text, depth=self._limits.depth)
         if not isinstance(event, dict):
             raise BadEvent("invalid_event", "An event is a JSON object.")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from pipeline.events.refusal import BadEvent
+from pipeline.json_text import Text
 from pipeline.limits import Limits
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -112,7 +113,7 @@ def optional_audio(fields: Fields, key: str, parent: str, *, most_bytes: int) ->
         return None
     if not encoded.isascii():
         raise not_base64(path_of(parent, key))
-    return audio_of(slices_of(encoded.encode()), path_of(parent, key), most_bytes=most_bytes)
+    return decoded(slices_of(encoded.encode()), path_of(parent, key), most_bytes=most_bytes)
 
 
 def slices_of(encoded: bytes) -> Iterator[bytes]:
@@ -120,7 +121,7 @@ def slices_of(encoded: bytes) -> Iterator[bytes]:
         yield encoded[begin : begin + SLICE_CHARS]
 
 
-def audio_of(slices: Iterable[bytes], param: str, *, most_bytes: int) -> bytes:
+def decoded(slices: Iterable[Text], param: str, *, most_bytes: int) -> bytes:
     """Base64 as RFC 4648, section 4, has it: padded, nothing else in it. Junk would make the sound slip.
 
     Slice by slice, because the decoder keeps the interpreter lock while it is at work.

@@ -137,17 +137,19 @@ def _part(value: object, path: str, role: str, dialect: Dialect, limits: Limits)
             transcript = read.optional_text(value, "transcript", path)
             return InputAudio(transcript=transcript, audio=UNSET if audio is None else audio)
         case "input_image":
-            return _image(value, path)
+            return _image(value, path, limits)
         case _:
             return _spoken(value, path)
 
 
-def _image(value: Fields, path: str) -> InputImage:
+def _image(value: Fields, path: str, limits: Limits) -> InputImage:
     image_url = read.text(value, "image_url", path)
     head = next((head for head in IMAGE_HEADS if image_url.startswith(head)), None)
     if head is None:
         expected = "Expected a data URI: " + " or ".join(f"'{head}…'" for head in IMAGE_HEADS)
         raise read.invalid(image_url, f"{path}.image_url", expected)
+    encoded = read.slices_of(image_url.removeprefix(head).encode())
+    read.decoded(encoded, f"{path}.image_url", most_bytes=limits.conversation_bytes)
     detail = read.choice(value, "detail", path, ("auto", "low", "high"))
     return InputImage(image_url=image_url, detail=cast(Any, detail or "auto"))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from gateway.credentials.access_tokens import LONGEST_TOKEN, AccessTokens, TokenFault
@@ -32,7 +32,7 @@ OPERATOR: Final = "operator"
 
 DEV: Final = Credential(owner="dev", scopes=ALL_SCOPES, kind=Kind.DEV)
 
-HEADERS = Sequence[tuple[bytes, bytes]]
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 """As ASGI has them."""
 
 
@@ -73,7 +73,7 @@ class Door:
 
     def admit(
         self,
-        headers: HEADERS,
+        headers: Headers,
         query: str = "",
         subprotocols: Sequence[str] = (),
         *,
@@ -92,13 +92,13 @@ class Door:
         except CredentialRefused as refused:
             return self._let_in_all_the_same(headers, refused)
 
-    def identify(self, headers: HEADERS, *, address: str = "") -> Credential:
+    def identify(self, headers: Headers, *, address: str = "") -> Credential:
         """Who asks, where a credential is needed even on a gateway for development."""
         self.origins.check(_origin(headers))
         shown = what_is_shown(headers)
         return self._braked(address, lambda: self._judge(shown, False), is_dev=False)
 
-    def admit_signer(self, headers: HEADERS, *, address: str = "") -> Credential:
+    def admit_signer(self, headers: Headers, *, address: str = "") -> Credential:
         """Whose key signed the request as IW1-HMAC-SHA256 says."""
         self.origins.check(_origin(headers))
         values = header_values(headers, b"authorization")
@@ -128,7 +128,7 @@ class Door:
                 raise _too_often(wait_s) from None
             raise
 
-    def _let_in_all_the_same(self, headers: HEADERS, refused: CredentialRefused) -> Credential:
+    def _let_in_all_the_same(self, headers: Headers, refused: CredentialRefused) -> Credential:
         """Everybody on a gateway for development, except with what was ours and has had its time.
 
         Only under a name of this machine: a page can give its own name our address (DNS rebinding).
@@ -213,7 +213,7 @@ def _of_key(key: ApiKey) -> Credential:
     return Credential(owner=key.id, scopes=key.scopes, kind=Kind.KEY)
 
 
-def _origin(headers: HEADERS) -> str | None:
+def _origin(headers: Headers) -> str | None:
     """Sent twice, it is joined to something that is no origin."""
     return ", ".join(header_values(headers, b"origin")) or None
 

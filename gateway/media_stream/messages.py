@@ -121,7 +121,7 @@ Message: TypeAlias = Connected | Start | Media | Mark | Dtmf | Stop | Ignored | 
 _decoder = msgspec.json.Decoder(_Message)
 
 
-def decode(text: bytes | str) -> Message:
+def decode(text: bytes | bytearray | str) -> Message:
     """What Twilio says with this text frame."""
     if len(text) > LONGEST_MESSAGE:
         return Bad("too_long")

@@ -107,7 +107,7 @@ class Reader:
         if not self._end.done():
             self._end.set_result(end)
 
-    def _hear_frame(self, text: bytes | str) -> None:
+    def _hear_frame(self, text: bytes | bytearray | str) -> None:
         """The hot path: fifty times a second for each call."""
         message = messages.decode(text)
         if type(message) is messages.Media:

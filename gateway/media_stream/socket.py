@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +21,7 @@ from gateway.auth import SignatureCheck
 from gateway.calls.call import Call, EndReason
 from gateway.calls.chronicle import Chronicle
 from gateway.calls.store import CallStore
+from gateway.credentials.door import OPERATOR
 from gateway.errors import IllegalStep, SignatureRefused, TokenRefused
 from gateway.fast_lane import EXTENSION, Direct
 from gateway.logs import about
@@ -31,6 +33,7 @@ from gateway.media_stream.playback import Playback
 from gateway.media_stream.reader import Reader, StreamEnd
 from gateway.media_stream.timeline import Timeline
 from gateway.metrics import Metrics
+from gateway.realtime.directory import Directory, LiveSession
 from pipeline.agent import Agent
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import HangUp
@@ -75,6 +78,8 @@ class Exchange:
     lead_ms: int
     end_call: Callable[[str, EndReason], Awaitable[None]]
     """A call is over though no webhook has said so yet."""
+    directory: Directory = field(default_factory=Directory)
+    """Where calls that are streaming can be joined by side-bands, under their CallSid."""
 
 
 class MediaSocket:
@@ -232,14 +237,16 @@ class _Stream:
         chronicle.begin(start.stream_sid)
         greeting = exchange.agent.welcome_back if call.history else exchange.agent.greeting
         hang_up, end = None, None
+        live = LiveSession(id=call.call_sid, owner=OPERATOR, engine=engine, opened_at_s=time.time())
         try:
-            async with asyncio.TaskGroup() as tasks:
-                writing = tasks.create_task(phone.write())
-                reading = tasks.create_task(reader.read())
-                hang_up = await engine.run(greeting)
-                end = reader.end
-                writing.cancel()
-                reading.cancel()
+            with exchange.directory.listed(live):
+                async with asyncio.TaskGroup() as tasks:
+                    writing = tasks.create_task(phone.write())
+                    reading = tasks.create_task(reader.read())
+                    hang_up = await engine.run(greeting)
+                    end = reader.end
+                    writing.cancel()
+                    reading.cancel()
         except Exception:
             log.exception("the conversation failed by a fault of ours")
             hang_up = HangUp(reason="error", farewell=exchange.agent.apology)

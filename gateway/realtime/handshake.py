@@ -1,7 +1,7 @@
 """The handshake: what somebody wants who opens a WebSocket on a Realtime path, and whether it is had at all.
 
-Reads the address, headers and subprotocols (Realtime reference, sections A.1, A.3 and A.4); says who may not come in
-by raising. How a refusal is told, `refusals.py` knows.
+Reads the address, headers and subprotocols (Realtime reference, sections A.1, A.3 and A.4); says by raising who may
+not come in. How a refusal is told, `refusals.py` knows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How somebody is turned away at a Realtime WebSocket: by HTTP, or by an `error` event and a close code.
 
-On OpenAI's paths clients expect the second, on Inworld's the first (Realtime reference, section A.5). Two things are
-told by HTTP everywhere: that one may not (403, as OpenAI does), and that we are stopping (503), so that a balancer
-or a retry finds another gateway.
+On OpenAI's paths clients expect the second, on Inworld's the first (Realtime reference, section A.5). Two things
+are told by HTTP everywhere: that one may not (403, as OpenAI does), and that we are stopping (503), so that a
+balancer or a retry finds another gateway.
 """
 
 from __future__ import annotations

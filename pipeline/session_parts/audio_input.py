@@ -167,7 +167,7 @@ def camel_shown_turn_detection(rule: TurnDetection | None) -> dict[str, Any]:
             }
         case SemanticVad():
             return {"type": "semantic_vad"}
-        case None:
+        case _:
             return {"type": "none"}
 
 

@@ -81,7 +81,7 @@ def read_reasoning(field: Field) -> object:
 def read_provider_data(field: Field, present: dict[str, Any] | None) -> dict[str, Any]:
     """The present data with what is new laid over it, key by key, to any depth."""
     field.kept()
-    fields = field.given(tuple(field.members()))
+    fields = field.given(field.members())
     if "auto_tool_response" in fields:
         fields["auto_tool_response"].flag()
     for name in _PROVIDERS_OBJECTS & fields.keys():

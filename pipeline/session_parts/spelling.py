@@ -128,13 +128,9 @@ def placed(whole: Field, scope: Scope, terms: Terms, *, is_strict: bool) -> Plac
         elif is_strict and not field.is_null:
             raise field.unknown()
     known = [(path, field) for path, field in camel if path in scope.paths]
-    match terms.dialect:
-        case Dialect.SEED:
-            return nested + flat + known
-        case Dialect.BETA:
-            return nested + flat
-        case Dialect.GA | Dialect.IW:
-            return known + flat + nested
+    if terms.dialect is Dialect.SEED:
+        return nested + flat + known
+    return nested + flat if terms.dialect is Dialect.BETA else known + flat + nested
 
 
 def _sound(audio: Field, scope: Scope, *, is_strict: bool) -> Placed:

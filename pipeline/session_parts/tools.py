@@ -153,13 +153,10 @@ def _is_among(choice: NamedTool, tools: tuple[Tool, ...]) -> bool:
 
 def shown(tools: Iterable[Tool], dialect: Dialect) -> list[dict[str, Any]]:
     """Beta knows functions only; the seed shows its servers elsewhere."""
-    match dialect:
-        case Dialect.BETA:
-            tools = (tool for tool in tools if isinstance(tool, FunctionTool))
-        case Dialect.SEED:
-            tools = (tool for tool in tools if not mcp_server.is_camel_shown(tool))
-        case Dialect.GA | Dialect.IW:
-            pass
+    if dialect is Dialect.BETA:
+        tools = (tool for tool in tools if isinstance(tool, FunctionTool))
+    elif dialect is Dialect.SEED:
+        tools = (tool for tool in tools if not mcp_server.is_camel_shown(tool))
     return [_shown_tool(tool) for tool in tools]
 
 

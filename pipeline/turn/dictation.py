@@ -40,6 +40,8 @@ TENS: Final = dict(
 )
 MAGNITUDES: Final = {"hundred": "00", "thousand": "000"}
 REPEATS: Final = {"double": 2, "triple": 3}
+LETTER_WORDS: Final = "ai"
+"""Words of one letter."""
 JOINERS: Final = frozenset("dash hyphen space then um uh er plus".split())
 """Said between two pieces of one number."""
 HALVES_OF_THE_DAY: Final = (["a", "m"], ["p", "m"])
@@ -105,7 +107,8 @@ def _number(words: list[str]) -> Dictation | None:
     before = words[: run.begins]
     lead = _lead(before)
     is_bare = all(word in ANSWER_OPENERS for word in before)
-    is_long = run.pieces >= 3 or (run.pieces == 2 and len(run.characters) >= 5)
+    letters = [character for character in run.characters if character.isalpha() and character not in LETTER_WORDS]
+    is_long = run.pieces >= 3 or (run.pieces == 2 and (len(letters) == 2 or len(run.characters) >= 5))
     if lead is None and not is_bare and (run.is_amount or not is_long):
         return None
     if run.awaits_more:
@@ -153,7 +156,7 @@ def last_run(words: list[str]) -> Run | None:
         return None
     characters, pieces = _written(words[begins:])
     awaits_more = words[-1] in REPEATS
-    characters = characters if characters.strip("ai") else ""  # "a" and "I" alone are words
+    characters = characters if characters.strip(LETTER_WORDS) else ""
     if not characters and not awaits_more:
         return None
     is_amount = any(word in MAGNITUDES for word in words[begins:])

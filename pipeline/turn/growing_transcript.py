@@ -6,14 +6,16 @@ once two guesses in a row agree on it and on all before it, and the rest with th
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 
+
+@dataclass(slots=True)
 class GrowingTranscript:
     """Of one utterance."""
 
-    def __init__(self) -> None:
-        self._last: list[str] = []
-        self._agreed: list[str] = []
-        self._told = ""
+    _last: list[str] = field(default_factory=list)
+    _agreed: list[str] = field(default_factory=list)
+    _told: str = ""
 
     def guess(self, text: str) -> None:
         """The recogniser's present idea of all that was said."""

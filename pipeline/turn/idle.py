@@ -15,6 +15,13 @@ class Idle:
         self._since: int | None = None
         self._played_until = 0
 
+    def follow(self, rate_hz: int) -> None:
+        """Positions are counted at another rate from now on."""
+        if self._since is not None:
+            self._since = self._since * rate_hz // self._rate_hz
+        self._played_until = self._played_until * rate_hz // self._rate_hz
+        self._rate_hz = rate_hz
+
     @property
     def is_armed(self) -> bool:
         return self._since is not None
@@ -27,10 +34,11 @@ class Idle:
         """The answer is over; its sound may still be playing."""
         self._since = max(now, self._played_until)
 
-    def rest(self) -> None:
-        """Somebody speaks, or is about to."""
-        self._since = None
+    def restart(self, now: int) -> None:
+        """Somebody speaks: what was being played no longer counts, and the wait begins anew."""
         self._played_until = 0
+        if self._since is not None:
+            self._since = now
 
     def is_over(self, now: int, timeout_ms: int) -> bool:
         return self._since is not None and now - self._since >= timeout_ms * self._rate_hz // 1000

@@ -15,15 +15,12 @@ from pipeline.events.config import SemanticVad, ServerVad, TurnDetection
 from pipeline.input_buffer import InputBuffer
 from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed, TurnJudged
 from pipeline.turn.growing_transcript import GrowingTranscript
-from pipeline.turn.semantic_vad import SemanticTurns
+from pipeline.turn.semantic_vad import PREFIX_PADDING_MS, SemanticTurns
 from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan, SpeechEnded
 
 SCORE_LAG_MS = 300
 """How late a score may come after its sound: two windows of the model and a busy moment. Sound is kept that long
 beyond the prefix padding, so that an utterance never loses its beginning."""
-
-SEMANTIC_PADDING_MS = 300
-"""`semantic_vad` has no `prefix_padding_ms`; this is `server_vad`'s default."""
 
 JUDGED_MS = 8_000
 """What the end-of-turn model hears of an utterance: its newest eight seconds."""
@@ -76,6 +73,7 @@ class Listening:
         """Where the voice last began or ended, without padding and without the silence that proves an end."""
         self._make_id = make_id
         self._waiting: dict[str, Utterance] = {}
+        self._was_brought_sound = False
         self._digits = ""
         self._last_digit = 0
         self.follow(rule)
@@ -93,12 +91,22 @@ class Listening:
                 self._turns, padding_ms = ServerVadTurns(rule, rate_hz, spoken_until), rule.prefix_padding_ms
             case SemanticVad():
                 self._turns = self._semantic = SemanticTurns(rule, rate_hz, spoken_until)
-                padding_ms = SEMANTIC_PADDING_MS
+                padding_ms = PREFIX_PADDING_MS
             case None:
                 pass
         self._padding = padding_ms * rate_hz // 1000
         self._kept = self._padding + SCORE_LAG_MS * rate_hz // 1000
         self._digits_pause = DIGITS_PAUSE_MS * rate_hz // 1000
+
+    def hear_in(self, audio_format: AudioFormat) -> None:
+        """Another format from now on; only before the first sound."""
+        self.buffer = InputBuffer(audio_format, self.buffer.most_bytes)
+        self.follow(self.rule)
+
+    @property
+    def has_sound(self) -> bool:
+        """Something has come in the input format, through the buffer or by the way."""
+        return self.buffer.heard > 0 or self._was_brought_sound
 
     @property
     def is_waiting(self) -> bool:
@@ -167,20 +175,20 @@ class Listening:
 
     def expect(self, item_id: str, samples: int) -> None:
         """Sound that did not come through the buffer is being transcribed too."""
+        self._was_brought_sound = True
         self._waiting[item_id] = Utterance(item_id, begins=self.buffer.heard, samples=samples, is_turn=False)
 
-    def guess(self, guessed: Transcribed) -> str:
-        """The recogniser's present idea of an utterance; what of it may be told by now, if anything."""
+    def guess(self, guessed: Transcribed) -> Utterance | None:
+        """The recogniser's present idea of an utterance, which is returned if it has ended: it may be told of."""
         if self.current is not None and self.current.item_id == guessed.item_id:
             self.current.transcript.guess(guessed.text)
             if self._semantic is not None:
                 self._semantic.words(guessed.text)
-            return ""
+            return None
         utterance = self._waiting.get(guessed.item_id)
-        if utterance is None:
-            return ""
-        utterance.transcript.guess(guessed.text)
-        return utterance.transcript.news()
+        if utterance is not None:
+            utterance.transcript.guess(guessed.text)
+        return utterance
 
     def unjudged_pause(self) -> tuple[str, bytes] | None:
         """The utterance in whose pause the end-of-turn model should be asked, once, and its newest sound."""

@@ -59,6 +59,7 @@ SELDOM_ENDS: Final = frozenset(
     "of to in on at for with from about into onto between during without toward towards via per by as under "
     # Verbs that lead on
     "is are was were am be will would could should can might must do does did have has had want need like prefer "
+    "said says "
     # Conjunctions that may stand alone
     "so while since when "
     # Subjects
@@ -69,7 +70,7 @@ SELDOM_ENDS: Final = frozenset(
 """A question may end with these ("what is it for"), a short answer as well ("yes it is")."""
 
 STRANDED: Final = frozenset(
-    "of to in on at for with from about into by like want need is are was were be have".split()
+    "of to in on at for with from about into by like want need is are was were be have said says".split()
 )
 """Left behind at the end of a question, asked or told: "who am I speaking to", "I don't know what it is for"."""
 SUBJECTS: Final = frozenset("i he she we they".split())
@@ -108,16 +109,17 @@ UNFINISHED_ALONE: Final = frozenset(
 OPENERS: Final = frozenset("yes yeah yep no okay ok so and um uh er well hi hello sure".split())
 
 SHARED: Final = frozenset(
-    "a an in on so as am was do does is or to of per i he we for by will had eh er um must be want when like".split()
+    "a an in on so as am was do does is or to of per i he we for by will had eh er um "
+    "must be want when like".split()
 )
 """Words of other languages too, where they often stand last: there they count for nothing."""
 
 FOREIGN: Final = frozenset(
-    "ich du er sie wir ihr der das den dem ein eine einen nicht ist sind und oder mit bitte mich mir da ja nein noch "
-    "je tu il elle nous vous le la les une des et est pas ne que qui pour avec va oui "
-    "el los las y es por para con mi muy lo gli che non per sono si os um uma em "
-    "ik jij het een de niet en wat dat van voor".split()
-) - {"um", "er", "per", "van"}
+    "ich du sie wir ihr der das den dem ein eine einen nicht ist sind und oder mit bitte mich mir da ja nein noch "
+    "je tu il elle nous vous le la les une des et est pas ne que qui pour avec oui "
+    "el los las y es por para con mi muy lo gli che non sono si os uma em "
+    "ik jij het een de niet en wat dat voor va".split()
+)
 """The commonest words of German, French, Spanish, Italian, Portuguese and Dutch that English lacks."""
 ENGLISH: Final = frozenset(
     "the and you your my this that what have need would could should with please from they it i'd i'm it's".split()

@@ -95,10 +95,10 @@ def test_it_is_ready_until_it_is_full_and_no_more_once_it_drains() -> None:
             answer = client.get("/readyz")
             seen.append((answer.status_code, answer.json()))
         assert seen == [
-            (200, {"status": "ready", "calls": 0}),
-            (200, {"status": "ready", "calls": 1}),
-            (503, {"status": "full", "calls": 2}),
-            (503, {"status": "draining", "calls": 2}),
+            (200, {"status": "ready", "calls": 0, "sessions": 0}),
+            (200, {"status": "ready", "calls": 1, "sessions": 0}),
+            (503, {"status": "full", "calls": 2, "sessions": 0}),
+            (503, {"status": "draining", "calls": 2, "sessions": 0}),
         ]
 
 

@@ -3,12 +3,18 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from gateway import control
 from gateway.calls.call import EndReason
+from gateway.credentials.credential import Scope
+from tests.gateway.credentials.support import Clock, door_with_keys, key_text
 from tests.gateway.signed import CALL, CONTROL_TOKEN, SETTINGS, VOICE, House
 from twiml.webhooks import read_voice
 
@@ -128,3 +134,38 @@ async def test_a_bad_number_is_refused_by_name(query: str, param: str) -> None:
     assert response.status_code == 400
     assert error(response)["param"] == param
     assert error(response)["message"].startswith(f"{param}: expected ")
+
+
+@pytest.mark.parametrize(("owner", "status"), [("ops", 200), ("root", 200), ("web", 403)])
+async def test_a_key_may_read_calls_if_its_scope_says_so(tmp_path: Path, owner: str, status: int) -> None:
+    house = await house_with_a_call()
+    door = door_with_keys(tmp_path, Clock())
+    client = TestClient(Starlette(routes=control.routes(house.desk, door)))
+    for path in ("/v1/calls", EVENTS):
+        response = client.get(path, headers={"Authorization": f"Bearer {key_text(owner)}"})
+        assert response.status_code == status
+        if status == 403:
+            assert error(response)["code"] == "insufficient_scope"
+
+
+async def test_a_token_with_the_scope_may_read_calls(tmp_path: Path) -> None:
+    door = door_with_keys(tmp_path, Clock())
+    text, _ = door.access_tokens.mint("cli", {Scope.CONTROL}, life_s=60)
+    client = TestClient(Starlette(routes=control.routes(House().desk, door)))
+    assert client.get("/v1/calls", headers={"Authorization": f"Bearer {text}"}).status_code == 200
+
+
+async def test_who_guesses_is_told_when_to_come_back() -> None:
+    house = House()
+    for _ in range(10):
+        assert house.client.get("/v1/calls", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    response = house.client.get("/v1/calls", headers={"Authorization": "Bearer wrong"})
+    assert (response.status_code, response.headers["retry-after"]) in ((429, "60"), (429, "61"))
+    assert error(response)["code"] == "too_many_failures"
+    assert house.client.get("/v1/calls", headers=BEARER).status_code == 200
+
+
+async def test_on_a_gateway_for_development_calls_are_still_read_with_the_token_only() -> None:
+    house = House(settings=replace(SETTINGS, insecure_dev=True, public_url="http://127.0.0.1:8080"))
+    assert house.client.get("/v1/calls").status_code == 401
+    assert house.client.get("/v1/calls", headers=BEARER).status_code == 200

@@ -21,6 +21,10 @@ NAMES = {
     "switchboard_provider_errors_total",
     "switchboard_webhook_requests_total",
     "switchboard_webhook_rejected_total",
+    "switchboard_realtime_sessions_active",
+    "switchboard_realtime_sessions_total",
+    "switchboard_realtime_side_bands_active",
+    "switchboard_realtime_refused_total",
     "switchboard_draining",
     "switchboard_build_info",
 }

@@ -82,32 +82,6 @@ def test_all_faults_are_told_at_once_with_their_places() -> None:
     ]
 
 
-def test_without_a_signature_secret_nothing_starts_but_insecure_dev_on_loopback() -> None:
-    (fault,) = faults({})
-    assert "--insecure-dev" in fault
-    assert read_settings({"SWITCHBOARD_INSECURE_DEV": True}, {}).insecure_dev
-
-
-def test_insecure_dev_is_refused_where_others_can_reach_it() -> None:
-    (fault,) = faults(
-        ENOUGH | {"PUBLIC_URL": "https://voice.example", "SWITCHBOARD_HOST": "0.0.0.0"},
-        SWITCHBOARD_INSECURE_DEV=True,
-    )
-    assert "unchecked on 0.0.0.0" in fault
-    (fault,) = faults({"PUBLIC_URL": "https://tunnel.example"}, SWITCHBOARD_INSECURE_DEV=True)
-    assert "unchecked on https://tunnel.example" in fault
-
-
-def test_a_public_host_needs_a_public_url() -> None:
-    (fault,) = faults(ENOUGH | {"SWITCHBOARD_HOST": "0.0.0.0"})
-    assert fault.startswith("PUBLIC_URL (not set): needed because SWITCHBOARD_HOST is 0.0.0.0")
-
-
-def test_metrics_need_a_port_of_their_own() -> None:
-    (fault,) = faults(ENOUGH | {"SWITCHBOARD_METRICS_PORT": "8080"})
-    assert "8080 is the main port too" in fault
-
-
 def test_an_ipv6_host_is_bracketed_in_its_url() -> None:
     assert read_settings({"SWITCHBOARD_HOST": "::1"}, ENOUGH).public_url == "http://[::1]:8080"
 

@@ -11,7 +11,9 @@ from typing import Literal
 from pipeline.audio.formats import PCMU
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
+from pipeline.events import output_audio as played
 from pipeline.events import response as resp
+from pipeline.events.config import Modality
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import (
@@ -82,15 +84,37 @@ def misunderstood(item_id: str, message: str) -> ServerEvent:
     return conv.TranscriptionFailedEvent(event_id=EVENT, item_id=item_id, message=message)
 
 
-def created(response_id: str, metadata: dict[str, str] | None = None) -> ServerEvent:
+def created(
+    response_id: str,
+    metadata: dict[str, str] | None = None,
+    *,
+    modality: Modality = "audio",
+    conversation_id: str | None = "conv_1",
+) -> ServerEvent:
     snapshot = resp.ResponseSnapshot(
         id=response_id,
         status="in_progress",
-        conversation_id="conv_1",
+        conversation_id=conversation_id,
         metadata=metadata,
+        output_modality=modality,
         output_format=PCMU,
     )
     return resp.ResponseCreated(event_id=EVENT, response=snapshot)
+
+
+def plays(response_id: str) -> ServerEvent:
+    """Its sound begins to be heard."""
+    return played.OutputAudioBufferStarted(event_id=EVENT, response_id=response_id)
+
+
+def has_played(response_id: str) -> ServerEvent:
+    """Its sound was heard to the end."""
+    return played.OutputAudioBufferStopped(event_id=EVENT, response_id=response_id)
+
+
+def is_cleared(response_id: str) -> ServerEvent:
+    """The rest of its sound is not heard."""
+    return played.OutputAudioBufferCleared(event_id=EVENT, response_id=response_id)
 
 
 def opened(response_id: str, item_id: str, previous: str | None, index: int = 0) -> list[ServerEvent]:
@@ -184,23 +208,48 @@ def ended(
     *output: Item,
     tokens: tuple[int, int] = (0, 0),
     metadata: dict[str, str] | None = None,
+    modality: Modality = "audio",
+    conversation_id: str | None = "conv_1",
 ) -> ServerEvent:
     """All has been said."""
-    return _done(response_id, "completed", output, None, tokens, metadata)
+    return _done(response_id, "completed", output, None, tokens, metadata, modality, conversation_id)
 
 
-def cancelled(response_id: str, *output: Item, reason: str = "turn_detected") -> ServerEvent:
+def cancelled(
+    response_id: str,
+    *output: Item,
+    reason: str = "turn_detected",
+    modality: Modality = "audio",
+    conversation_id: str | None = "conv_1",
+) -> ServerEvent:
     details = resp.StatusDetails(type="cancelled", reason=reason)
-    return _done(response_id, "cancelled", output, details)
+    return _done(response_id, "cancelled", output, details, modality=modality, conversation_id=conversation_id)
 
 
-def failed(response_id: str, *output: Item, code: str, message: str) -> ServerEvent:
+def cut_off(response_id: str, *output: Item, reason: str = "max_output_tokens") -> ServerEvent:
+    """The model stopped before it was done."""
+    details = resp.StatusDetails(type="incomplete", reason=reason)
+    return _done(response_id, "incomplete", output, details)
+
+
+def failed(
+    response_id: str, *output: Item, code: str, message: str, conversation_id: str | None = "conv_1"
+) -> ServerEvent:
     details = resp.StatusDetails(type="failed", code=code, message=message)
-    return _done(response_id, "failed", output, details)
+    return _done(response_id, "failed", output, details, conversation_id=conversation_id)
 
 
 def truncated(item_id: str, at_ms: int) -> ServerEvent:
     return conv.ConversationItemTruncated(event_id=EVENT, item_id=item_id, content_index=0, audio_end_ms=at_ms)
+
+
+def busy(response_id: str, event_id: str | None = None) -> ServerEvent:
+    """Another response is refused while this one runs."""
+    message = (
+        f"Conversation already has an active response in progress: {response_id}. "
+        "Wait until the response is finished before creating a new one."
+    )
+    return refused("conversation_already_has_active_response", message, event_id=event_id)
 
 
 def refused(code: str, message: str, param: str | None = None, event_id: str | None = None) -> ServerEvent:
@@ -210,19 +259,22 @@ def refused(code: str, message: str, param: str | None = None, event_id: str | N
 
 def _done(
     response_id: str,
-    status: Literal["completed", "cancelled", "failed"],
+    status: Literal["completed", "cancelled", "failed", "incomplete"],
     output: tuple[Item, ...],
     details: resp.StatusDetails | None,
     tokens: tuple[int, int] = (0, 0),
     metadata: dict[str, str] | None = None,
+    modality: Modality = "audio",
+    conversation_id: str | None = "conv_1",
 ) -> ServerEvent:
     snapshot = resp.ResponseSnapshot(
         id=response_id,
         status=status,
-        conversation_id="conv_1",
+        conversation_id=conversation_id,
         output=output,
         status_details=details,
         metadata=metadata,
+        output_modality=modality,
         usage=resp.Usage(input_tokens=tokens[0], output_tokens=tokens[1]),
         output_format=PCMU,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.agent import BUILT_IN, Agent, AgentFileError, TableTool, load_agent, parse_agent
 from pipeline.audio.apology import APOLOGY_TEXT
-from pipeline.events.config import ServerVad
+from pipeline.events.config import SemanticVad, ServerVad
 from pipeline.provider import FunctionTool
 
 
@@ -122,3 +122,30 @@ def test_a_file_that_is_not_toml_or_not_there_is_told_so(tmp_path: Path) -> None
         parse_agent("name = ", "a.toml")
     with pytest.raises(AgentFileError, match=r"nobody\.toml: cannot be read .* built-in agent \(reception\)"):
         load_agent(tmp_path / "nobody.toml")
+
+
+def test_an_agent_may_wait_until_what_was_said_sounds_finished() -> None:
+    agent = parse_agent('name = "a"\nturn_detection = { type = "semantic_vad", eagerness = "low" }', "a.toml")
+    assert agent.turn_detection == SemanticVad(eagerness="low")
+    idle = parse_agent('name = "a"\nturn_detection = { idle_timeout_ms = 6000 }', "a.toml")
+    assert idle.turn_detection == ServerVad(idle_timeout_ms=6_000)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ('type = "vad"', "turn_detection.type: expected server_vad or semantic_vad, got 'vad'"),
+        (
+            'type = "semantic_vad", eagerness = "keen"',
+            "turn_detection.eagerness: expected one of low, medium, high, auto, got 'keen'",
+        ),
+        (
+            "idle_timeout_ms = 4999",
+            "turn_detection.idle_timeout_ms: expected a number from 5000 to 30000, got 4999",
+        ),
+    ],
+)
+def test_a_rule_for_turns_that_makes_no_sense_is_a_fault(rule: str, fault: str) -> None:
+    with pytest.raises(AgentFileError) as failure:
+        parse_agent(f'name = "a"\nturn_detection = {{ {rule} }}', "a.toml")
+    assert failure.value.faults == [fault]

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import commands, reports
 from pipeline.answers import MOST_FAILURES, Answers
+from pipeline.audio.formats import PCMU
 from pipeline.conversation import Conversation
 from pipeline.events.config import SessionConfig
 from pipeline.item_requests import ItemRequests
@@ -23,6 +24,7 @@ from tests.pipeline.expected import (
     created,
     ended,
     failed,
+    has_played,
     joined,
     opened,
     result,
@@ -31,7 +33,7 @@ from tests.pipeline.expected import (
     words,
 )
 
-CONFIG = SessionConfig(instructions="Be kind.")
+CONFIG = SessionConfig(instructions="Be kind.", input_format=PCMU, output_format=PCMU)
 RATE_HZ = CONFIG.output_format.rate_hz
 PROMPT = Prompt(instructions="Be kind.", items=())
 
@@ -44,7 +46,7 @@ class Stage:
     ) -> None:
         ids = Ids()
         self.conversation = Conversation("conv_1")
-        line = OutputLine(CONFIG.output_format, KeptAudio(0), ids, plays=plays)
+        line = self.line = OutputLine(CONFIG.output_format, KeptAudio(0), ids, plays=plays)
         self.ledger = line.ledger
         items = ItemRequests(self.conversation, line, ids, USUAL, takes_images=False)
         self.answers = Answers(
@@ -99,7 +101,7 @@ def test_reports_of_another_response_are_passed_over() -> None:
     answers.respond(CONFIG)
     other = "resp_7"
     assert answers.think(reports.TextMade(other, "x")) == []
-    assert answers.speak(reports.AudioMade(other, b"xx"), 1) == []
+    assert answers.speak(reports.AudioMade(other, b"xx")) == []
     assert answers.request(reports.ToolRequested(other, "call_1", "look", "{}")) == []
     assert answers.finish(reports.Finished(other)) == []
     assert answers.fail(reports.Failed(other, "x", "x"), CONFIG) == []
@@ -127,12 +129,13 @@ def test_words_that_got_no_sound_are_taken_back_unless_a_cut_follows(
     stage = Stage()
     stage.answers.respond(CONFIG)
     stage.speak("resp_1", "Hello.", ms)
-    stage.ledger.play(played_ms * RATE_HZ // 1000)
+    stage.line.play(played_ms * RATE_HZ // 1000)
     stops, events = stage.answers.cancel("turn_detected", cut_follows=cut_follows)
     assert stops == [commands.Cancel("resp_1")]
     assert events == [
         *closed("resp_1", "item_1", "Hello.", None, "incomplete"),
         cancelled("resp_1", spoken("item_1", "Hello.", "incomplete")),
+        *([has_played("resp_1")] if 0 < ms == played_ms else []),
         *cut,
     ]
 

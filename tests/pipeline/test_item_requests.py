@@ -36,20 +36,22 @@ class Desk:
         event = conv.ConversationItemTruncate(
             item_id=item_id, audio_end_ms=audio_end_ms, content_index=content_index, event_id="theirs"
         )
-        return self.requests.refusal_of(event) or self.requests.truncate(event)
+        return self.requests.refusal_of(event, is_being_spoken=False) or self.requests.truncate(event)
 
 
 def test_an_item_is_created_where_it_is_wanted() -> None:
     desk = Desk()
     event = conv.ConversationItemCreate(item=typed("new", "Yes."), previous_item_id="hello")
-    assert desk.requests.create(event) == joined(typed("new", "Yes."), "hello")
+    new = typed("new", "Yes.")
+    assert desk.requests.create(event) == (new, b"", joined(new, "hello"))
     assert [item.id for item in desk.conversation.items] == ["hello", "new", "mine"]
 
 
 def test_an_item_without_an_id_is_given_one() -> None:
     desk = Desk()
-    event = conv.ConversationItemCreate(item=result("", "call_1", "{}"))
-    assert desk.requests.create(event) == joined(result("item_1", "call_1", "{}"), "mine")
+    given = typed("item_1", "Yes.")
+    event = conv.ConversationItemCreate(item=typed("", "Yes."))
+    assert desk.requests.create(event) == (given, b"", joined(given, "mine"))
 
 
 def test_items_are_retrieved_and_deleted() -> None:
@@ -170,7 +172,7 @@ def test_what_cannot_be_done_is_one_error_and_changes_nothing(
         case conv.ConversationItemDelete():
             answer = desk.requests.delete(event)
         case conv.ConversationItemTruncate():
-            answer = desk.requests.refusal_of(event)
+            answer = desk.requests.refusal_of(event, is_being_spoken=False)
     assert answer == [refused(code, message, param, "theirs")]
     assert desk.conversation.items == before
 

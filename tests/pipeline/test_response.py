@@ -74,7 +74,7 @@ def test_a_response_in_writing_has_text_where_a_spoken_one_has_sound() -> None:
         ),
         conv.ConversationItemDone(event_id=EVENT, previous_item_id=None, item=item),
         resp.OutputItemDone(event_id=EVENT, response_id="resp_1", output_index=0, item=item),
-        ended("resp_1", item),
+        ended("resp_1", item, modality="text"),
     ]
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pipeline.answers import Phase
 from pipeline.audio.formats import PCM_24K
-from pipeline.commands import Cancel, EndTranscription, Flush, Respond
+from pipeline.commands import Cancel, EndTranscription, Flush, Respond, Transcribe
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import ServerVad
-from pipeline.events.items import Message, OutputText
+from pipeline.events.items import InputAudio, Message, OutputText
+from pipeline.phase import Phase
 from pipeline.reports import (
     AudioMade,
     Failed,
     Finished,
     Flushed,
     Report,
+    SpeechScored,
     TextMade,
     ToolRequested,
     ToolReturned,
@@ -27,6 +28,7 @@ from pipeline.reports import (
 )
 from tests.pipeline.expected import (
     EVENT,
+    busy,
     cancelled,
     closed,
     committed,
@@ -40,6 +42,7 @@ from tests.pipeline.expected import (
     said,
     sound,
     spoken,
+    started,
     stopped,
     truncated,
     typed,
@@ -86,7 +89,8 @@ def test_a_greeting_is_a_response_with_its_words_given() -> None:
 
 def test_a_response_asked_for_has_its_own_instructions_and_metadata() -> None:
     talk = session()
-    asked = resp.ResponseCreate(instructions="Be brief.", metadata={"topic": "x"})
+    brief = msgspec.structs.replace(CONFIG, instructions="Be brief.")
+    asked = resp.ResponseCreate(config=brief, metadata={"topic": "x"})
     assert feed(talk, asked, Finished("resp_1", 7, 0)) == [
         created("resp_1", {"topic": "x"}),
         Respond("resp_1", prompt(instructions="Be brief.")),
@@ -96,10 +100,7 @@ def test_a_response_asked_for_has_its_own_instructions_and_metadata() -> None:
 
 def test_a_second_response_at_the_same_time_is_refused() -> None:
     talk = greeted()
-    message = "Conversation already has an active response in progress: resp_1"
-    assert feed(talk, resp.ResponseCreate(event_id="mine")) == [
-        refused("conversation_already_has_active_response", message, event_id="mine")
-    ]
+    assert feed(talk, resp.ResponseCreate(event_id="mine")) == [busy("resp_1", "mine")]
 
 
 def test_a_response_cancelled_by_its_client_keeps_what_has_sound() -> None:
@@ -125,7 +126,7 @@ def test_a_written_answer_that_is_cancelled_stays_as_it_was_read() -> None:
     outputs = feed(talk, resp.ResponseCreate(), text(1, "Hello"), resp.ResponseCancel())
     item = Message(id="item_1", role="assistant", content=(OutputText(text="Hello"),), status="incomplete")
     assert outputs[1] == Respond("resp_1", prompt(), speaks=False)
-    assert outputs[-1] == cancelled("resp_1", item, reason="client_cancelled")
+    assert outputs[-1] == cancelled("resp_1", item, reason="client_cancelled", modality="text")
     assert talk.conversation.items == (item,)
 
 
@@ -201,15 +202,41 @@ def test_an_update_is_in_force_from_the_next_response_on() -> None:
     assert talk.config == other
 
 
-@pytest.mark.parametrize("field", ["input_format", "output_format"])
-def test_the_formats_of_an_open_session_stay(field: str) -> None:
-    talk = session()
-    other = msgspec.structs.replace(CONFIG, instructions="Be brief.", **{field: PCM_24K})
-    message = "The audio formats of a session cannot change once it is open."
+@pytest.mark.parametrize(
+    ("field", "plays"), [("input", False), ("output", False), ("input", True), ("output", True)]
+)
+def test_the_formats_stay_once_there_was_sound_and_where_a_line_of_its_own_plays(field: str, plays: bool) -> None:
+    talk = session() if plays else greeted(plays=False)
+    if not plays:
+        feed(talk, line(20))
+    other = msgspec.structs.replace(CONFIG, instructions="Be brief.", **{f"{field}_format": PCM_24K})
+    what = "heard" if field == "input" else "made"
+    message = f"The {field} audio format cannot change once sound was {what} in it."
     assert feed(talk, sess.SessionUpdate(session=other, event_id="mine")) == [
-        refused("invalid_value", message, "session.audio", "mine")
+        refused("invalid_value", message, f"session.audio.{field}.format", "mine")
     ]
     assert talk.config == CONFIG
+
+
+def test_before_the_first_sound_the_formats_may_change() -> None:
+    talk = session(plays=False)
+    other = msgspec.structs.replace(CONFIG, input_format=PCM_24K, output_format=PCM_24K)
+    assert feed(talk, sess.SessionUpdate(session=other)) == [
+        sess.SessionUpdated(event_id=EVENT, session_id="sess_1", session=other)
+    ]
+    begins = [SpeechScored(0, 0.1, 0), bytes(4_800), SpeechScored(2_400, 0.9, 2_400)]
+    assert feed(talk, *begins) == [started("item_1", 0), Transcribe("item_1", bytes(4_800))]
+    feed(talk, resp.ResponseCreate(), text(1, "Hello."), AudioMade("resp_1", bytes(4_800), "Hello."))
+    assert talk.ledger.kept_ms("item_2") == 100
+
+
+def test_sound_that_came_with_an_item_binds_the_input_format_too() -> None:
+    talk = session(plays=False)
+    item = Message(id="mine", role="user", content=(InputAudio(transcript=None, audio=line(100)),))
+    other = msgspec.structs.replace(CONFIG, input_format=PCM_24K)
+    message = "The input audio format cannot change once sound was heard in it."
+    outputs = feed(talk, conv.ConversationItemCreate(item=item), sess.SessionUpdate(session=other))
+    assert outputs[-1] == refused("invalid_value", message, "session.audio.input.format")
 
 
 def test_another_rule_for_turns_takes_over_in_the_middle_of_an_utterance() -> None:

@@ -24,7 +24,7 @@ from pipeline.events.refusal import BadEvent
 from pipeline.limits import Limits
 from pipeline.provider import FunctionTool
 from pipeline.session_object import merged, overridden, shown, takes_ga_shape
-from tests.pipeline.session_parts.configs import configs, json_values, seed_configs
+from tests.pipeline.session_parts.configs import configs, json_values, repeatable, seed_configs
 
 DIALECTS = list(Dialect)
 USUAL = SessionConfig()
@@ -49,12 +49,14 @@ def refusal(session: Any, dialect: Dialect = Dialect.GA, config: SessionConfig =
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@repeatable
 @given(config=configs)
 def test_an_echo_sent_back_verbatim_changes_nothing(dialect: Dialect, config: SessionConfig) -> None:
     """Realtime reference, acceptance item I.11."""
     assert merged(config, shown(config, dialect, session_id="sess_1", expires_at=1), dialect) == config
 
 
+@repeatable
 @given(config=configs)
 def test_the_seeds_echo_changes_nothing_on_the_connection_it_turns_into(config: SessionConfig) -> None:
     echo = shown(config, Dialect.SEED, session_id="sess_1")
@@ -63,6 +65,7 @@ def test_the_seeds_echo_changes_nothing_on_the_connection_it_turns_into(config: 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@repeatable
 @given(config=configs.filter(lambda config: config.type == "realtime"))
 def test_of_an_echo_sent_back_the_one_altered_field_counts(dialect: Dialect, config: SessionConfig) -> None:
     echo = shown(config, dialect, session_id="sess_1") | {"instructions": "Say less."}
@@ -84,6 +87,7 @@ def test_either_spelling_of_a_seed_echo_may_be_altered(altered: dict[str, Any], 
     assert merged(USUAL, echo, Dialect.SEED) == expected
 
 
+@repeatable
 @given(wanted=seed_configs)
 def test_the_seeds_session_config_comes_back_without_loss(wanted: dict[str, Any]) -> None:
     echo = shown(merged(USUAL, wanted, Dialect.SEED), Dialect.SEED, session_id="sess_1")
@@ -105,7 +109,7 @@ PLACES = [
     *("audio.output.speed audio.output.model truncation.retention_ratio prompt.variables id".split()),
     *("tools.0.name tools.0.parameters tools.0.headers tools.0.allowed_tools tools.0.require_approval".split()),
 ]
-TEMPLATE = {
+TEMPLATE: dict[str, Any] = {
     "truncation": {"type": "retention_ratio"},
     "prompt": {"id": "p"},
     "tools": [{"type": "function", "name": "f", "server_label": "s", "server_url": "https://one.example"}],
@@ -118,15 +122,15 @@ def written(place: str, value: Any, tool: str) -> dict[str, Any]:
     """A session object with this value at this place."""
     parent, _, name = place.rpartition(".")
     if parent == "tools.0":
-        return {"tools": [{**TEMPLATE["tools"][0], "type": tool, name: value}]}  # type: ignore[dict-item]
-    inner: Any = {**TEMPLATE.get(parent, {}), name: value}  # type: ignore[dict-item]
+        return {"tools": [{**TEMPLATE["tools"][0], "type": tool, name: value}]}
+    inner: Any = {**TEMPLATE.get(parent, {}), name: value}
     while parent:
         parent, _, name = parent.rpartition(".")
         inner = {name: inner}
     return {"type": "realtime", **inner}
 
 
-@settings(max_examples=800)
+@settings(repeatable, max_examples=500)
 @given(
     config=configs,
     place=st.sampled_from(PLACES),
@@ -152,6 +156,7 @@ def test_any_value_at_any_place_gives_a_configuration_or_a_refusal(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@repeatable
 @given(session=json_values)
 def test_a_session_may_be_any_json_value(dialect: Dialect, session: Any) -> None:
     takes_ga_shape(session)

@@ -31,9 +31,12 @@ from tests.pipeline.expected import (
     created,
     ended,
     failed,
+    has_played,
+    is_cleared,
     joined,
     misunderstood,
     opened,
+    plays,
     result,
     said,
     spoken,
@@ -41,6 +44,7 @@ from tests.pipeline.expected import (
     stopped,
     truncated,
     typed,
+    understood,
     words,
 )
 from tests.pipeline.feeding import MANUAL, audio, feed, line, prompt, session, text, turn
@@ -125,7 +129,7 @@ def test_a_result_that_comes_after_an_interruption_is_kept_once_and_answered_wit
     late = ToolReturned("call_1", "at eight")
     assert feed(talk, late, late) == joined(result("item_3", "call_1", "at eight"), "item_1")
     feed(talk, *ends)
-    assert feed(talk, Transcribed("item_2", "For two.", True))[1:] == [
+    assert feed(talk, Transcribed("item_2", "For two.", True))[2:] == [
         created("resp_2"),
         Respond(
             "resp_2",
@@ -147,10 +151,13 @@ RESULT = ToolReturned("call_1", "{}", ends_call=True)
 
 def test_a_farewell_is_heard_to_its_last_word_before_we_hang_up() -> None:
     talk = saying_goodbye()
-    assert feed(talk, Played(3_200), RESULT) == joined(result("item_3", "call_1", "{}"), "item_2")
+    assert feed(talk, Played(3_200), RESULT) == [
+        plays("resp_1"),
+        *joined(result("item_3", "call_1", "{}"), "item_2"),
+    ]
     assert talk.phase.name == "ENDING"
     assert feed(talk, Played(6_399)) == []
-    assert feed(talk, Played(6_400), Played(6_400)) == [HangUp("agent_hung_up")]
+    assert feed(talk, Played(6_400), Played(6_400)) == [has_played("resp_1"), HangUp("agent_hung_up")]
     assert talk.phase.name == "ENDED"
 
 
@@ -181,11 +188,13 @@ def test_a_caller_who_objects_to_a_farewell_is_answered_and_the_call_goes_on() -
         Flush(),
         started("item_4", 0),
         Transcribe("item_4", line(100)),
+        plays("resp_1"),
+        is_cleared("resp_1"),
         truncated("item_1", 200),
     ]
     assert talk.phase.name == "TALKING"
     feed(talk, *ends)
-    assert feed(talk, Transcribed("item_4", "Wait!", True))[1] == created("resp_2")
+    assert feed(talk, Transcribed("item_4", "Wait!", True))[2] == created("resp_2")
 
 
 def test_a_caller_who_speaks_while_the_farewell_is_arranged_has_objected() -> None:
@@ -194,7 +203,7 @@ def test_a_caller_who_speaks_while_the_farewell_is_arranged_has_objected() -> No
     feed(talk, *begins, Flushed(1_600))
     assert feed(talk, RESULT) == joined(result("item_4", "call_1", "{}"), "item_2")
     feed(talk, *ends)
-    assert feed(talk, Transcribed("item_3", "Wait!", True))[1] == created("resp_2")
+    assert feed(talk, Transcribed("item_3", "Wait!", True))[2] == created("resp_2")
     assert talk.phase.name == "TALKING"
 
 
@@ -241,7 +250,8 @@ def test_a_key_interrupts_and_the_answer_waits_for_the_whole_entry() -> None:
     ]
     begins, ends = turn(0)
     feed(talk, *begins, *ends, DigitPressed("2"))
-    assert feed(talk, Transcribed("item_2", "Hello?", True))[1:] == [], "keys are still being pressed"
+    words_known = understood("item_2", "Hello?", 1.1)
+    assert feed(talk, Transcribed("item_2", "Hello?", True)) == words_known, "keys are still being pressed"
 
 
 def test_a_failure_is_followed_by_an_apology() -> None:
@@ -344,8 +354,10 @@ def test_a_transcription_that_fails_before_the_caller_stops_is_apologised_for_th
 
 def test_no_apology_is_said_over_an_answer() -> None:
     talk = session(MANUAL, apology="Sorry.")
-    feed(talk, line(200), heard.InputAudioBufferCommit(), resp.ResponseCreate())
-    assert feed(talk, TranscriptionFailed("item_1", "gone")) == [misunderstood("item_1", "gone")]
+    feed(talk, line(200), heard.InputAudioBufferCommit())
+    feed(talk, Transcribed("item_1", "Hello?", True), resp.ResponseCreate())
+    feed(talk, line(200), heard.InputAudioBufferCommit())
+    assert feed(talk, TranscriptionFailed("item_2", "gone")) == [misunderstood("item_2", "gone")]
 
 
 def test_keys_are_answered_by_hand_where_speech_is() -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from pipeline import commands
+from pipeline.audio.formats import PCMU
 from pipeline.commands import Cancel, DropTranscription, EndTranscription, Flush, Respond, Transcribe
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
@@ -26,7 +27,10 @@ from tests.pipeline.expected import (
     committed,
     created,
     ended,
+    has_played,
+    is_cleared,
     opened,
+    plays,
     refused,
     said,
     sound,
@@ -67,10 +71,13 @@ def test_a_whole_turn_with_audio_event_by_event() -> None:
         conv.ConversationItemAdded(event_id=EVENT, previous_item_id=None, item=user),
         conv.ConversationItemDone(event_id=EVENT, previous_item_id=None, item=user),
         commands.EndTranscription("item_1"),
+        conv.TranscriptionDelta(event_id=EVENT, item_id="item_1", delta="Hi?"),
         conv.TranscriptionCompleted(event_id=EVENT, item_id="item_1", transcript="Hi?", seconds=1.4),
         resp.ResponseCreated(
             event_id=EVENT,
-            response=resp.ResponseSnapshot(id="resp_1", status="in_progress", conversation_id="conv_1"),
+            response=resp.ResponseSnapshot(
+                id="resp_1", status="in_progress", conversation_id="conv_1", output_format=PCMU
+            ),
         ),
         commands.Respond("resp_1", prompt(said("item_1", "Hi?"))),
     ]
@@ -88,6 +95,7 @@ def test_barge_in_while_the_answer_is_made_stops_sound_first_and_closes_what_was
     talk = greeted()
     begins, _ = turn(0)
     assert feed(talk, Played(2_400), *begins) == [
+        plays("resp_1"),
         Cancel("resp_1"),
         Flush(),
         started("item_2", 0),
@@ -95,7 +103,7 @@ def test_barge_in_while_the_answer_is_made_stops_sound_first_and_closes_what_was
         cancelled("resp_1", spoken("item_1", "Good morning to you.", "incomplete")),
         Transcribe("item_2", line(100)),
     ]
-    assert feed(talk, Flushed(2_480)) == [truncated("item_1", 310)]
+    assert feed(talk, Flushed(2_480)) == [is_cleared("resp_1"), truncated("item_1", 310)]
     assert talk.conversation.items == (spoken("item_1", "Good", "incomplete"),)
 
 
@@ -107,6 +115,8 @@ def test_barge_in_while_a_finished_answer_still_plays_cuts_it() -> None:
         Flush(),
         started("item_2", 0),
         Transcribe("item_2", line(100)),
+        plays("resp_1"),
+        is_cleared("resp_1"),
         truncated("item_1", 600),
     ]
     assert talk.conversation.items == (spoken("item_1", "Good morning to", "incomplete"),)
@@ -142,10 +152,12 @@ def test_thoughts_ahead_of_a_voice_that_was_heard_to_the_end_were_never_said() -
     begins, _ = turn(0)
     outputs = feed(talk, text(1, " How can I help you?"), Played(6_400), *begins)
     assert outputs[1:] == [
+        plays("resp_1"),
         Cancel("resp_1"),
         started("item_2", 0),
         *closed("resp_1", "item_1", "Good morning to you. How can I help you?", None, "incomplete"),
         cancelled("resp_1", spoken("item_1", "Good morning to you. How can I help you?", "incomplete")),
+        has_played("resp_1"),
         truncated("item_1", 800),
         Transcribe("item_2", line(100)),
     ]

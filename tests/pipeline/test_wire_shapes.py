@@ -14,6 +14,7 @@ from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import ContentPart, InputAudio, InputImage, Message, OutputAudio
+from pipeline.events.response import ResponseCreated, ResponseSnapshot
 from pipeline.session_object import shown
 from pipeline.wire import Wire
 from tests.pipeline.oracle import Oracle
@@ -23,7 +24,7 @@ DIALECTS = list(Dialect)
 SECOND_OF_PCM24K = bytes(48_000)
 
 
-def wire(dialect: Dialect, **formats: object) -> Wire:
+def wire(dialect: Dialect) -> Wire:
     return Wire(dialect, opened_at_s=OPENED_AT_S, expires_at_s=OPENED_AT_S + 3_600)
 
 
@@ -122,9 +123,10 @@ def test_a_picture_that_fits_into_no_frame_is_told_without_its_bytes() -> None:
 
 
 def test_inworlds_rates_are_told_in_a_response_as_they_are() -> None:
-    example = next(example for example in EXAMPLES if example.name == "begun")
-    response = msgspec.structs.replace(example.event.response, output_format=PCM_16K)  # type: ignore[union-attr]
-    event = msgspec.structs.replace(example.event, response=response)  # type: ignore[call-arg]
-    told = msgspec.json.decode(encoded(wire(Dialect.IW), event))["response"]
+    response = ResponseSnapshot(id="r", status="in_progress", conversation_id="c", output_format=PCM_16K)
+    text = encoded(wire(Dialect.IW), ResponseCreated(event_id="e", response=response))
+    told = msgspec.json.decode(text)["response"]
     assert told["audio"]["output"]["format"] == {"type": "audio/pcm", "rate": 16_000}
-    Oracle(Dialect.IW)._judge_model(msgspec.json.decode(encoded(wire(Dialect.IW), event)))
+    judge = Oracle(Dialect.IW)
+    judge.see(encoded(wire(Dialect.IW), sess.SessionCreated(event_id="1", session_id="s", session=SessionConfig())))
+    judge.see(text)

@@ -30,12 +30,12 @@ def test_help_loads_nothing_that_is_slow_to_load() -> None:
 def test_help_names_every_command_and_what_it_does() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    for name in ("serve", "demo", "simulate", "bench", "doctor"):
+    for name in ("serve", "demo", "simulate", "bench", "key", "token", "doctor"):
         assert f"\n  {name} " in result.output
 
 
 def test_each_command_of_the_list_can_be_loaded_and_has_help() -> None:
-    for name in ("serve", "demo", "simulate", "doctor"):
+    for name in ("serve", "demo", "simulate", "key", "token", "doctor"):
         result = CliRunner().invoke(main, [name, "--help"])
         assert (result.exit_code, f" {name} " in result.output) == (0, True)
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.credentials.credential import ALL_SCOPES, Credential, Kind, Scope
 from gateway.credentials.door import DEV, Door
@@ -203,6 +205,34 @@ def test_a_single_use_token_opens_one_session_and_its_errands_before(door: Door)
         assert "used before" in str(refusal(door, bearer(text), starts_session=starts_session))
 
 
+ANY_HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from([b"authorization", b"Authorization", b"host", b"cookie"]),
+        st.one_of(
+            st.binary(max_size=80),
+            st.binary(max_size=80).map(lambda raw: b"Bearer " + raw),
+            st.binary(max_size=80).map(lambda raw: b"Basic " + base64.b64encode(raw)),
+            st.from_regex(rb"Bearer (ek_)?[A-Za-z0-9_-]{0,20}(\.[A-Za-z0-9_-]{0,20}){0,3}", fullmatch=True),
+        ),
+    ),
+    max_size=3,
+)
+STRANGERS_DOOR = Door(replace(SETTINGS, token=TOKEN), now=Clock())
+
+
+@given(
+    headers=ANY_HEADERS,
+    query=st.one_of(st.text(max_size=60), st.text(max_size=60).map("token={}".format)),
+    subprotocols=st.lists(st.text(max_size=40).map("openai-insecure-api-key.{}".format), max_size=2),
+)
+def test_whatever_a_stranger_sends_is_refused_and_nothing_else_happens(
+    headers: list[Header], query: str, subprotocols: list[str]
+) -> None:
+    with pytest.raises(CredentialRefused) as refused:
+        STRANGERS_DOOR.admit(headers, query, subprotocols)
+    assert refused.value.status_code in (401, 429)
+
+
 # Development
 
 
@@ -240,6 +270,11 @@ def test_where_a_credential_is_needed_development_is_no_excuse() -> None:
     with pytest.raises(CredentialRefused):
         door.identify(bearer("sk-anything"))
     assert door.identify(bearer(TOKEN)).owner == "operator"
+    for _ in range(MOST_FAILURES):
+        with pytest.raises(CredentialRefused):
+            door.identify(bearer("sk-anything"), address=STRANGER)
+    with pytest.raises(CredentialRefused, match="Too many wrong credentials"):
+        door.identify(bearer(TOKEN), address=STRANGER)
 
 
 # Origin

@@ -90,6 +90,8 @@ def test_an_unknown_key_a_key_without_a_secret_and_a_wrong_secret_are_refused_in
             iw1_header(secret="wrong"),
             iw1_header(host="evil.example"),
             iw1_header(key_id="nobody", secret="no key has this secret"),
+            iw1_header(key_id="web", secret="no key has this secret"),
+            iw1_header(key_id="web", secret=""),
         )
     }
     assert len(told) == 1

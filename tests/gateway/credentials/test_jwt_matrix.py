@@ -126,6 +126,7 @@ SIGNED: dict[str, str] = {
     "iat far ahead, to live longer": forge(good_claims(iat=NOW + 86_400, exp=NOW + 86_400 + MAX_S)),
     "nbf ahead": forge(good_claims(nbf=NOW + 6)),
     "nbf a text": forge(good_claims(nbf=str(NOW))),
+    "nbf true": forge(good_claims(nbf=True)),
     "nbf null": with_text("nbf", "null"),
     "aud another": forge(good_claims(aud="switchboard-console")),
     "aud a part": forge(good_claims(aud="switchboard-real")),
@@ -200,15 +201,15 @@ def test_what_is_right_is_believed(text: str) -> None:
     assert (token.subject, token.scopes, token.token_id) == ("web", frozenset({Scope.REALTIME}), "one")
 
 
-def test_a_token_at_the_longest_length_is_read_and_one_longer_is_not() -> None:
-    text = forge(good_claims(padding=""))
+def test_a_token_of_the_longest_length_is_looked_at_and_one_a_character_longer_is_not() -> None:
+    short = forge(good_claims(padding=""))
     # Three characters of claims make four of base64.
-    padding = (LONGEST_TOKEN - len(text)) // 4 * 3
-    fits = forge(good_claims(padding="x" * padding))
+    fits = forge(good_claims(padding="x" * ((LONGEST_TOKEN - len(short)) // 4 * 3)))
     assert LONGEST_TOKEN - 4 < len(fits) <= LONGEST_TOKEN
     assert tokens().read(fits).subject == "web"
-    with pytest.raises(TokenFault, match="longer than 4096"):
-        tokens().read(forge(good_claims(padding="x" * (padding + 6))))
+    for length, fault in ((LONGEST_TOKEN, "is no JWT"), (LONGEST_TOKEN + 1, "longer than 4096")):
+        with pytest.raises(TokenFault, match=fault):
+            tokens().read("x" * length)
 
 
 def test_a_token_too_long_is_never_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,8 @@ def test_what_is_no_origin_is_refused_with_an_example(text: str) -> None:
         ("http://localhost.evil.example", False),
         ("http://127.0.0.1.evil.example", False),
         ("http://localhost@evil.example", False),
+        ("http://evil.example@localhost", False),
+        ("http://localhost/path", False),
         ("http://localhost, https://evil.example", False),
         ("https://evil.example", False),
         ("null", False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pipeline.audio.formats import PCM_24K, PCMA, PCMU, AudioFormat, Encoding
@@ -16,6 +17,9 @@ from pipeline.events.config import (
     Transcription,
 )
 from pipeline.provider import FunctionTool
+
+repeatable = settings(derandomize=True, deadline=None)
+"""The same examples on every machine, however slow it is."""
 
 texts = st.text(max_size=12)
 names = st.text("abcXYZ019_-", min_size=1, max_size=8)
@@ -105,7 +109,7 @@ seed_tools = st.lists(
         {"type": st.just("function"), "name": names, "description": texts, "parameters": schemas}
     ),
     max_size=3,
-    unique_by=lambda tool: tool["name"],
+    unique_by=lambda tool: str(tool["name"]),
 )
 seed_configs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},

@@ -80,7 +80,7 @@ REFUSALS: list[tuple[Callable[[Field], object], Any, str]] = [
     (lambda f: f.number(0, 1.5), True, "Invalid value: true. Expected a number from 0 to 1.5. (session.x)"),
     (
         lambda f: f.number(0, 1),
-        10**5_000,
+        10**400,
         "Invalid value: a very large number. Expected a number from 0 to 1. (session.x)",
     ),
     (lambda f: f.whole(1, 5), 6, "Invalid value: 6. Expected a whole number from 1 to 5. (session.x)"),
@@ -164,3 +164,9 @@ def test_depth_without_end_is_the_clients_fault() -> None:
 def test_each_dialect_has_its_own_strictness(dialect: Dialect, is_strict: bool, reads_camel_case: bool) -> None:
     terms = Terms(dialect)
     assert (terms.is_strict, terms.reads_camel_case) == (is_strict, reads_camel_case)
+
+
+def test_a_number_too_long_to_be_written_is_refused_without_writing_it() -> None:
+    endless = 10**5_000
+    for read in (lambda f: f.number(0, 1), lambda f: f.whole(0, 1), lambda f: f.kept(), lambda f: f.flag()):
+        assert "a very large number" in refusal(read, endless).message

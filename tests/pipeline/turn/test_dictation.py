@@ -65,7 +65,9 @@ CASES: list[tuple[str, Dictation | None]] = [
     ("it's spelled s m i", Dictation.GOING_ON),
     ("s as in sam", Dictation.GOING_ON),
     ("m for mother n like nancy", Dictation.GOING_ON),
+    ("my plate is r j", Dictation.GOING_ON),
     ("option b", None),
+    ("option b 2", None),
     # Addresses
     ("my email is", None),
     ("my email is john", Dictation.GOING_ON),

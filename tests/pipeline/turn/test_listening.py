@@ -15,7 +15,7 @@ RULE = ServerVad(prefix_padding_ms=300, silence_duration_ms=500)
 
 
 def listening(rule: ServerVad | None = RULE) -> Listening:
-    return Listening(PCMU, rule, Ids())
+    return Listening(PCMU, rule, Ids(), most_bytes=100_000, keeps_sound=True)
 
 
 def begun(ear: Listening, at_ms: int = 1_000) -> Utterance:

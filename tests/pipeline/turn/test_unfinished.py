@@ -83,6 +83,7 @@ UNFINISHED = [
     "the last time I called they",
     "could you please",
     "he's allergic to",
+    "my boss said",
     "yes I think",
     "it is booked under",
 ]

@@ -1,0 +1,37 @@
+"""The floor of the Realtime benchmark: the Realtime endpoint, and behind it nothing but an echo.
+
+The same server with the same settings as `bench_floor`, whose answers it gives, on the path a Realtime client asks
+for. It asks nobody for credentials and reads no event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from gateway.cli.bench_floor import PORT, echo, ready
+from gateway.server import WS_MAX_BYTES
+
+app = Starlette(routes=[Route("/readyz", ready), WebSocketRoute("/v1/realtime", echo)])
+
+
+async def main() -> None:
+    config = uvicorn.Config(
+        app,
+        port=PORT,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=WS_MAX_BYTES,
+        access_log=False,
+        log_config=None,
+    )
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

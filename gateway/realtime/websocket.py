@@ -1,0 +1,71 @@
+"""The Realtime endpoints over WebSocket: a session of one's own, or a side-band onto one that runs.
+
+    GET /v1/realtime?model=…  /api/v1/realtime/session     a new session
+    GET /v1/realtime?call_id=…                             joins a session, or a phone call by its CallSid
+
+(Realtime reference, sections A.1 and E.1.) Here is decided who may come in and what for; `own_session.py` and
+`side_band.py` hold the conversation. Bare ASGI, as the media socket is and for the same reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import TypeAlias
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import ConfigRefused, Refusal
+from gateway.fast_lane import EXTENSION, Direct
+from gateway.realtime.agent_session import config_for
+from gateway.realtime.handshake import admitted, query_of, spoken_dialect, subprotocol_of
+from gateway.realtime.own_session import hold
+from gateway.realtime.refusals import turn_away
+from gateway.realtime.side_band import join
+from gateway.realtime.studio import Studio
+
+log = logging.getLogger(__name__)
+
+Held: TypeAlias = Callable[[Receive, Send, Direct | None], Awaitable[None]]
+"""Holds an accepted connection to its end."""
+
+
+class RealtimeSocket:
+    """The endpoint of all Realtime paths."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        studio = self._studio
+        with ExitStack() as places:
+            try:
+                conversation = self._prepared(scope, places)
+            except (Refusal, ConfigRefused) as refused:
+                reason = refused.reason if isinstance(refused, Refusal) else refused.code
+                studio.metrics.realtime_refused.labels(reason).inc()
+                log.debug("realtime connection refused: %s", refused)
+                dialect = spoken_dialect(scope, query_of(scope))
+                await turn_away(refused, dialect, scope, receive, send, studio.make_id)
+                return
+            direct: Direct | None = scope.get("extensions", {}).get(EXTENSION)
+            if direct is not None:
+                direct.allow(studio.limits.event_bytes)  # only now: strangers get no more than the server gives
+            await send({"type": "websocket.accept", "subprotocol": subprotocol_of(scope)})
+            await conversation(receive, send, direct)
+
+    def _prepared(self, scope: Scope, places: ExitStack) -> Held:
+        """What is to be done with this connection; its place is taken. Raises `Refusal` or `ConfigRefused`."""
+        studio = self._studio
+        if not studio.admits() and "call_id" not in query_of(scope):
+            raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
+        wanted = admitted(scope, studio.door, serves_beta=studio.settings.realtime_beta)
+        if wanted.call_id is not None:
+            session = studio.directory.join(wanted.call_id, wanted.credential)
+            places.enter_context(studio.directory.joined(session))
+            return lambda *line: join(studio, wanted.dialect, session, *line)
+        config = config_for(wanted, studio.agent, studio.limits)
+        places.enter_context(studio.directory.seat(wanted.credential.owner))
+        return lambda *line: hold(studio, wanted.dialect, wanted.credential.owner, config, *line)

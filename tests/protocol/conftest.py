@@ -1,0 +1,80 @@
+"""What the protocol's tests share: the real gateway, one for each file of tests, and ways to connect to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from pipeline.dialects import Dialect
+from pipeline.providers.stub import StubVoice
+from pipeline.responder import Cascade
+from tests.calls.support import RunningGateway, running_gateway
+from tests.protocol.peer import Peer, connect
+from tests.protocol.providers import Actor, Listener
+
+KEY: Final = "sk-" + "protocol-" * 5
+BEARER: Final = {"Authorization": f"Bearer {KEY}"}
+EVENTS_PER_S: Final = "10000"
+"""Tests push sound in many small pieces; how fast events may come is another suite's matter."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A gateway that runs, the model behind it, and how it is reached."""
+
+    running: RunningGateway
+    model: Actor
+
+    @asynccontextmanager
+    async def session(
+        self, path: str = "/v1/realtime?model=m", *, dialect: Dialect = Dialect.GA, **asked: Any
+    ) -> AsyncGenerator[Peer, None]:
+        """A connection that has had its first two events. `asked` is of `connect`."""
+        asked = {"headers": BEARER, **asked}
+        async with connect(self.running.url + path, dialect=dialect, **asked) as peer:
+            await peer.expect("conversation.created")
+            yield peer
+
+    @asynccontextmanager
+    async def text_session(self, instructions: str = "") -> AsyncGenerator[Peer, None]:
+        """GA, answering in text."""
+        async with self.session() as peer:
+            await peer.update(output_modalities=["text"], instructions=instructions)
+            yield peer
+
+    @asynccontextmanager
+    async def voice_session(self, **input: Any) -> AsyncGenerator[Peer, None]:
+        """GA with µ-law both ways and transcripts; `input` are fields of `audio.input`."""
+        async with self.session() as peer:
+            pcmu = {"type": "audio/pcmu"}
+            heard = {"format": pcmu, "transcription": {"model": "whisper-1"}, **input}
+            await peer.update(audio={"input": heard, "output": {"format": pcmu}})
+            yield peer
+
+
+Opens = Callable[..., AbstractAsyncContextManager[Peer]]
+
+
+@asynccontextmanager
+async def open_house(**settings: str) -> AsyncGenerator[House, None]:
+    model = Actor()
+    providers = Cascade(Listener(), model, StubVoice())
+    usual = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
+    async with running_gateway(providers=providers, **(usual | settings)) as running:
+        yield House(running, model)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop for a file, since its gateway lives in it."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def house(anyio_backend: str) -> AsyncGenerator[House, None]:
+    async with open_house() as opened:
+        yield opened
