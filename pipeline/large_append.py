@@ -15,7 +15,7 @@ import msgspec
 from pipeline import wire_fields as read
 from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.refusal import BadEvent
-from pipeline.json_text import Text
+from pipeline.json_text import Text, is_shallow
 from pipeline.limits import Limits
 
 HEAD_BYTES = 4 * 1024
@@ -50,7 +50,8 @@ def append_of(text: Text, *, limits: Limits, pause: Callable[[], None]) -> Input
     begin, end = found.end(), text.find(b'"', found.end())
     if end < 0:
         return None
-    envelope = _envelope(text[:begin] + _STAND_IN.encode() + text[end:])
+    cut = text[:begin] + _STAND_IN.encode() + text[end:]
+    envelope = _envelope(cut) if is_shallow(cut, limits.depth) else None
     if envelope is None:
         return None
     event_id = read.event_id_of({"event_id": envelope.event_id}, limits)
@@ -67,7 +68,7 @@ def append_of(text: Text, *, limits: Limits, pause: Callable[[], None]) -> Input
 def _envelope(text: Text) -> _Envelope | None:
     try:
         envelope = _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return envelope if envelope.audio == _STAND_IN else None  # else it was some other object's field
 

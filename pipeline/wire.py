@@ -26,7 +26,7 @@ from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent, ServerEvent
 from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.refusal import BadEvent
-from pipeline.json_text import Text, parsed
+from pipeline.json_text import Text, is_shallow, parsed
 from pipeline.large_append import append_of
 from pipeline.limits import USUAL, Limits
 from pipeline.session_object import merged, takes_ga_shape
@@ -37,6 +37,8 @@ from pipeline.wire_shapes import Told, shaped
 
 LARGE_TEXT_BYTES = 64 * 1024
 """Above this, a transport decodes in a thread (`Wire.decode_large`)."""
+
+BAREST_APPEND_BYTES = len(b'{"type":"input_audio_buffer.append","audio":""}')
 
 DELTA_BYTES = 19_200
 """Of sound in one delta: 400 ms at 24 kHz (Realtime reference, section A.1)."""
@@ -140,9 +142,14 @@ class Wire:
         if len(text) > LARGE_TEXT_BYTES:
             return self.decode_large(text, config)
         try:
-            return self._within_limits(_append_decoder.decode(text))
+            append = _append_decoder.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._decode_slowly(text, config)
+        # Depth takes two bytes a level. An append is nearly all sound, so mostly there is no room for it.
+        beside_sound = len(text) - len(append.audio) * 4 // 3 - BAREST_APPEND_BYTES
+        if beside_sound > 2 * self._limits.depth and not is_shallow(text, self._limits.depth):
+            return self._decode_slowly(text, config)
+        return self._within_limits(append)
 
     def decode_large(
         self, text: Text, config: SessionConfig, *, pause: Callable[[], None] = lambda: None

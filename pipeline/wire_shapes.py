@@ -134,13 +134,10 @@ def _arguments_in_beta(event: resp.FunctionCallArgumentsDone) -> dict[str, Any]:
 def _of_conversation(
     event: conv.ConversationCreated | conv.TranscriptionCompleted | conv.TranscriptionFailedEvent,
 ) -> dict[str, Any]:
-    match event:
-        case conv.ConversationCreated():
-            return {"conversation": {"id": event.conversation_id, "object": "realtime.conversation"}}
-        case conv.TranscriptionCompleted():
-            usage = {"type": "duration", "seconds": event.seconds}
-            fields = {"transcript": event.transcript, "usage": usage}
-        case conv.TranscriptionFailedEvent():
-            error = {"type": "transcription_error", "code": "audio_unintelligible"}
-            fields = {"error": {**error, "message": event.message, "param": None}}
-    return {"item_id": event.item_id, "content_index": event.content_index, **fields}
+    if isinstance(event, conv.ConversationCreated):
+        return {"conversation": {"id": event.conversation_id, "object": "realtime.conversation"}}
+    part = {"item_id": event.item_id, "content_index": event.content_index}
+    if isinstance(event, conv.TranscriptionCompleted):
+        return part | {"transcript": event.transcript, "usage": {"type": "duration", "seconds": event.seconds}}
+    error = {"type": "transcription_error", "code": "audio_unintelligible", "message": event.message, "param": None}
+    return part | {"error": error}

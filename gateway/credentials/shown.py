@@ -16,6 +16,9 @@ from urllib.parse import parse_qsl
 
 SUBPROTOCOL_PREFIX: Final = "openai-insecure-api-key."
 
+_LONGEST_VALUE = 8192
+"""Characters of a header or query. Twice the longest credential; what is longer is not even decoded."""
+
 _MOST_QUERY_FIELDS = 100
 _LEAST_CHARS_TO_QUOTE = 20
 """Of a shorter text, seven characters would tell too much."""
@@ -49,6 +52,8 @@ def what_is_shown(
     headers: Sequence[tuple[bytes, bytes]], query: str = "", subprotocols: Sequence[str] = ()
 ) -> Shown | None:
     """The credential of a request, None if it has none."""
+    if any(len(value) > _LONGEST_VALUE for name, value in headers if name.lower() == b"authorization"):
+        return Shown(Scheme.OTHER, "")
     values = header_values(headers, b"authorization")
     if len(values) > 1:
         return Shown(Scheme.OTHER, "")
@@ -70,6 +75,8 @@ def header_values(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> list[s
 
 
 def _tokens(query: str) -> list[str]:
+    if len(query) > _LONGEST_VALUE:
+        return []
     try:
         fields = parse_qsl(query, max_num_fields=_MOST_QUERY_FIELDS)
     except ValueError:

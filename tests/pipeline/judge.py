@@ -1,7 +1,8 @@
-"""A judge of everything a session puts out: it keeps its own books from the events alone and knows the rules.
+"""A judge of everything a session puts out: it keeps its own books from the outputs alone and knows the rules.
 
-The rules are the Realtime reference's invariants of event order, and the ledger's: what is cut was sent and, where
-we play it, heard.
+The rules are the Realtime reference's: the invariants of section D, one conversation response at a time (B.0),
+playout events in pairs (E.1), transcription deltas that join (rule 10), and the ledger's: what is cut was made and,
+where we play it, heard. Each book keeps one of them and raises AssertionError at the first output that breaks it.
 """
 
 from __future__ import annotations
@@ -9,139 +10,335 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline import commands
 from pipeline.audio.formats import PCMU
-from pipeline.commands import Cancel, Command, Flush, HangUp, Respond
+from pipeline.commands import Command
 from pipeline.events import conversation as conv
+from pipeline.events import input_audio as heard
+from pipeline.events import output_audio as played
 from pipeline.events import response as resp
-from pipeline.events.items import Message
+from pipeline.events import session as sess
+from pipeline.events.config import ServerVad, SessionConfig
+from pipeline.events.error import ErrorEvent
+from pipeline.events.items import Item, Message
 from pipeline.session import Output
+
+DELTAS = {resp.OutputAudioDelta, resp.TranscriptDelta, resp.OutputTextDelta, resp.FunctionCallArgumentsDelta}
+CLOSERS: dict[type, tuple[type, ...]] = {
+    resp.AudioPart: (resp.OutputAudioDone, resp.TranscriptDone, resp.ContentPartDone),
+    resp.TextPart: (resp.OutputTextDone, resp.ContentPartDone),
+}
+"""Invariant 3, by what was opened; without a part it is a function's arguments."""
+ARGUMENTS = (resp.FunctionCallArgumentsDone,)
 
 
 @dataclass
-class Line:
-    """An item's stretch of the output, in samples."""
+class Open:
+    """An item of a response between its `added` and its `done`."""
+
+    index: int
+    left: tuple[type, ...] = ARGUMENTS
+    """Its closers still to come, in order."""
+
+
+@dataclass
+class Running:
+    """A response between its `created` and its `done`."""
+
+    created: resp.ResponseSnapshot
+    has_begun: bool = False
+    """Somebody was told to make it."""
+    items: dict[str, Open] = field(default_factory=dict)
+    output: dict[int, Item] = field(default_factory=dict)
+
+    @property
+    def is_default(self) -> bool:
+        return self.created.conversation_id is not None
+
+
+@dataclass
+class Responses:
+    """Invariants 1 to 5."""
+
+    running: dict[str, Running] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    aside_items: set[str] = field(default_factory=set)
+
+    @property
+    def active(self) -> str | None:
+        return next((r.created.id for r in self.running.values() if r.is_default), None)
+
+    def see(self, output: Output, before: Output | None) -> None:
+        match output:
+            case resp.ResponseCreated(response=response):
+                assert response.id not in self.seen and (response.status, response.output) == ("in_progress", ())
+                assert response.conversation_id is None or self.active is None, "one at a time"
+                self.seen.add(response.id)
+                self.running[response.id] = Running(response)
+            case commands.Respond(response_id=response_id, prompt=prompt):
+                assert not self.running[response_id].has_begun
+                self.running[response_id].has_begun = True
+                assert all(item.text or item.images for item in prompt.items if isinstance(item, Message))
+            case resp.ResponseDone(response=response):
+                self._see_done(response)
+            case resp.OutputItemAdded(response_id=response_id, item=item, output_index=index):
+                running = self.running[response_id]
+                assert item.id not in running.items and index == len(running.items) + len(running.output)
+                running.items[item.id] = Open(index)
+                if not running.is_default:
+                    self.aside_items.add(item.id)
+            case resp.OutputItemDone(response_id=response_id, item=item, output_index=index):
+                running = self.running[response_id]
+                opened = running.items.pop(item.id)
+                assert opened == Open(index, ()), "closed in order"
+                running.output[index] = item
+                if running.is_default and isinstance(before, conv.ConversationItemDone):
+                    assert before.item == item
+            case resp.OfItem():
+                self._see_part(output, before)
+            case _:
+                pass
+
+    def _see_done(self, response: resp.ResponseSnapshot) -> None:
+        running = self.running.pop(response.id)  # a KeyError here: never created, or done twice
+        assert not running.items, "what was opened is closed"
+        assert response.output == tuple(running.output[at] for at in sorted(running.output))
+        assert response.status != "in_progress" and response.usage is not None
+        assert (response.status_details is None) == (response.status == "completed")
+        assert (response.metadata, response.conversation_id) == (
+            running.created.metadata,
+            running.created.conversation_id,
+        )
+
+    def _see_part(self, event: resp.OfItem, before: Output | None) -> None:
+        running = self.running[event.response_id]
+        opened = running.items[event.item_id]
+        assert opened.index == event.output_index
+        kind = type(event)
+        if isinstance(event, resp.ContentPartAdded):
+            assert opened.left == ARGUMENTS, "one part each"
+            expected = conv.ConversationItemAdded if running.is_default else resp.OutputItemAdded
+            assert isinstance(before, expected) and before.item.id == event.item_id
+            opened.left = CLOSERS[type(event.part)]
+        elif kind in DELTAS:
+            assert opened.left and opened.left in (*CLOSERS.values(), ARGUMENTS), "no delta after its done"
+        else:
+            assert kind is opened.left[0]
+            opened.left = opened.left[1:]
+
+
+@dataclass
+class Items:
+    """The conversation, by its events: whole, in order, each id once."""
+
+    order: list[str] = field(default_factory=list)
+    unfinished: set[str] = field(default_factory=set)
+
+    def see(self, output: Output, before: Output | None) -> None:
+        match output:
+            case conv.ConversationItemAdded(previous_item_id=previous, item=item):
+                assert item.id not in self.order
+                self.order.insert(self.order.index(previous) + 1 if previous else 0, item.id)
+                self.unfinished.add(item.id)
+                if isinstance(before, resp.OutputItemAdded):
+                    assert before.item == item
+            case conv.ConversationItemDone(previous_item_id=previous, item=item):
+                place = self.order.index(item.id)
+                assert previous == (self.order[place - 1] if place else None)
+                self.unfinished.remove(item.id)  # a KeyError here: done twice
+            case conv.ConversationItemDeleted(item_id=item_id):
+                self.order.remove(item_id)
+                self.unfinished.discard(item_id)
+            case _:
+                assert not isinstance(before, resp.OutputItemAdded) or before.item.id not in self.order
+
+
+@dataclass
+class Caller:
+    """Turns and their words: invariant 6, sequences D.3, D.4 and D.12."""
+
+    speaking: str | None = None
+    open: set[str] = field(default_factory=set)
+    """Being transcribed, and not complete."""
+    waiting: set[str] = field(default_factory=set)
+    """Complete, and their words not known."""
+    told: dict[str, str] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+    """Their words are known, or never will be."""
+
+    def see(self, output: Output, before: Output | None, config: SessionConfig, is_busy: bool) -> None:
+        match output:
+            case heard.SpeechStarted(item_id=item_id):
+                assert self.speaking is None
+                self.speaking = item_id
+            case heard.SpeechStopped(item_id=item_id):
+                assert self.speaking == item_id
+            case heard.InputAudioBufferCommitted(item_id=item_id):
+                if isinstance(before, heard.SpeechStopped | heard.TimeoutTriggered):
+                    assert before.item_id == item_id
+                assert self.speaking in (None, item_id)
+                self.speaking = None
+            case heard.InputAudioBufferCleared():
+                self.speaking = None
+            case heard.TimeoutTriggered():
+                rule = config.turn_detection
+                assert isinstance(rule, ServerVad) and rule.idle_timeout_ms is not None
+                assert output.audio_end_ms - output.audio_start_ms >= rule.idle_timeout_ms - 1
+                assert self.speaking is None and not self.waiting and not is_busy
+            case commands.Transcribe(item_id=item_id):
+                assert item_id not in self.open | self.waiting | self.over
+                self.open.add(item_id)
+            case commands.EndTranscription(item_id=item_id):
+                self.open.remove(item_id)
+                if item_id not in self.over:
+                    self.waiting.add(item_id)
+            case commands.DropTranscription(item_id=item_id):
+                self.open.remove(item_id)
+                self.over.add(item_id)
+            case _:
+                self._see_words(output, config)
+        if isinstance(before, heard.SpeechStopped | heard.TimeoutTriggered):
+            assert isinstance(output, heard.InputAudioBufferCommitted)
+        if isinstance(before, heard.InputAudioBufferCommitted):
+            assert isinstance(output, conv.ConversationItemAdded) and output.item.id == before.item_id
+
+    def _see_words(self, output: Output, config: SessionConfig) -> None:
+        match output:
+            case conv.TranscriptionDelta(item_id=item_id, delta=delta):
+                assert config.transcription is not None and delta
+                assert item_id not in self.told or self.told[item_id] is not None
+                self.told[item_id] = self.told.get(item_id, "") + delta
+            case conv.TranscriptionCompleted(item_id=item_id, transcript=transcript):
+                assert config.transcription is not None
+                told = self.told.pop(item_id, "")
+                assert told == transcript or not transcript.startswith(told)
+            case conv.TranscriptionFailedEvent():
+                assert config.transcription is not None
+            case _:
+                pass
+
+
+@dataclass
+class Stretch:
+    """Sound on the output line, in samples of the session's output."""
 
     begins: int
     samples: int = 0
 
 
 @dataclass
-class Judge:
-    """Raises AssertionError at the first output that breaks a rule."""
+class Playout:
+    """What was made, cut, and heard: section E.1."""
 
-    active: str | None = None
-    seen: set[str] = field(default_factory=set)
-    """Responses created so far."""
-    order: list[str] = field(default_factory=list)
-    """The conversation, by its events."""
-    unfinished: set[str] = field(default_factory=set)
-    """Items added to it and not yet done."""
-    open_items: set[str] = field(default_factory=set)
-    """Of the active response, between `output_item.added` and `.done`."""
-    open_parts: set[str] = field(default_factory=set)
-    lines: dict[str, Line] = field(default_factory=dict)
+    plays: bool
+    lines: dict[str, Stretch] = field(default_factory=dict)
+    """By item."""
+    sounds: dict[str, Stretch] = field(default_factory=dict)
+    """By response."""
+    sounding: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
     end: int = 0
     position: int = 0
-    has_hung_up: bool = False
 
-    def see(self, outputs: Sequence[Output], *, is_flush: bool = False) -> None:
-        """One list, as the session returned it. `is_flush`: it answers a flush, so cuts are to what was heard."""
-        has_begun = False
-        for place, output in enumerate(outputs):
-            if isinstance(output, Cancel | Flush):
+    def see(self, output: Output, responses: Responses, config: SessionConfig, is_flush: bool) -> None:
+        match output:
+            case resp.OutputAudioDelta(response_id=response_id, item_id=item_id, delta=delta):
+                running = responses.running[response_id].created
+                if running.conversation_id is not None:
+                    format, rate_hz = running.output_format, config.output_format.rate_hz
+                    samples = format.samples_in(delta) * rate_hz // format.rate_hz
+                    for stretches, whose in ((self.lines, item_id), (self.sounds, response_id)):
+                        stretches.setdefault(whose, Stretch(self.end)).samples += samples
+                    self.end += samples
+            case conv.ConversationItemTruncated(item_id=item_id, audio_end_ms=ms):
+                line = self.lines.get(item_id, Stretch(self.end))
+                assert 0 <= ms * config.output_format.rate_hz <= line.samples * 1000
+                if is_flush:
+                    assert ms * config.output_format.rate_hz <= max(0, self.position - line.begins) * 1000
+            case played.OutputAudioBufferStarted(response_id=response_id):
+                assert self.plays and response_id not in self.sounding | self.ended
+                assert self.position > self.sounds[response_id].begins
+                self.sounding.add(response_id)
+            case played.OutputAudioBufferStopped(response_id=response_id):
+                assert response_id not in responses.running, "after response.done"
+                assert self.position >= self.sounds[response_id].begins + self.sounds[response_id].samples
+                self.sounding.remove(response_id)
+                self.ended.add(response_id)
+            case played.OutputAudioBufferCleared(response_id=response_id):
+                assert is_flush
+                self.sounding.remove(response_id)
+                self.ended.add(response_id)
+            case _:
+                pass
+
+    def move(self, position: int) -> None:
+        self.position = max(self.position, min(position, self.end))
+
+
+class Judge:
+    """See the module's docstring. Tell it also what the session is told that no output shows."""
+
+    def __init__(self, *, plays: bool) -> None:
+        self.responses = Responses()
+        self.items = Items()
+        self.caller = Caller()
+        self.playout = Playout(plays)
+        self.config = SessionConfig(output_format=PCMU)
+        self.asked: set[str] = set()
+        """Event ids of responses asked for that were neither created nor refused so far."""
+        self.has_hung_up = False
+
+    def ask(self, event_id: str) -> None:
+        """The peer asks for a response, with this as its metadata's `asked`."""
+        self.asked.add(event_id)
+
+    def see(self, outputs: Sequence[Output], *, event_id: str | None = None, is_flush: bool = False) -> None:
+        """One list, as the session returned it. `event_id`: of the event it answers. `is_flush`: it answers a
+        flush, so cuts are to what was heard."""
+        has_begun, before = False, None
+        for output in outputs:
+            if isinstance(output, commands.Cancel | commands.Flush):
                 assert not has_begun, "what stops sound stands first"
             has_begun |= not isinstance(output, Command)
-            match output:
-                case Respond(response_id=response_id):
-                    before = outputs[place - 1]
-                    assert isinstance(before, resp.ResponseCreated) and before.response.id == response_id
-                    assert all(item.text for item in output.prompt.items if isinstance(item, Message))
-                case HangUp():
-                    assert not self.has_hung_up
-                    self.has_hung_up = True
-                case conv.ConversationItemTruncated():
-                    self._see_cut(output, is_flush)
-                case _:
-                    self._see_response(output)
-                    self._see_item(output)
+            self._see_session(output, event_id)
+            self.caller.see(output, before, self.config, self.responses.active is not None)
+            self.items.see(output, before)
+            self.responses.see(output, before)
+            self.playout.see(output, self.responses, self.config, is_flush)
+            before = output
 
-    def flushed(self, position: int) -> None:
-        self.position = max(self.position, min(position, self.end))
-        self.end = self.position
+    def _see_session(self, output: Output, event_id: str | None) -> None:
+        match output:
+            case sess.SessionCreated(session=config) | sess.SessionUpdated(session=config):
+                self.config = config
+            case commands.HangUp():
+                assert not self.has_hung_up
+                self.has_hung_up = True
+            case ErrorEvent(error=error):
+                assert error.event_id is not None and error.event_id in {event_id, *self.asked}
+                self.asked.discard(error.event_id)
+            case resp.ResponseCreated(response=response):
+                assert self.config.type == "realtime"
+                self.asked.discard((response.metadata or {}).get("asked", ""))
+            case _:
+                pass
 
-    def played(self, position: int) -> None:
-        self.position = max(self.position, min(position, self.end))
+    def verdict(self, item_id: str) -> None:
+        """The words of an utterance are about to be reported, or that there are none."""
+        self.caller.waiting.discard(item_id)
+        self.caller.over.add(item_id)
+
+    def rest(self) -> None:
+        """All that follows from one input has been seen."""
+        active = self.responses.active
+        if active is not None and not self.caller.waiting:
+            assert self.responses.running[active].has_begun, "a response that was held begins"
+        assert len(self.asked) <= (active is not None), "one may wait, for one that runs"
+        assert not self.responses.aside_items & set(self.items.order), "out of band is out of the conversation"
 
     def see_end(self, order: list[str]) -> None:
         """Nothing follows any more; the session says the conversation is in this order."""
-        assert self.active is None, "every response that was created is done"
-        assert not self.unfinished, "every item that was added is done, or deleted"
-        assert self.order == order
-
-    def _see_response(self, event: Output) -> None:
-        match event:
-            case resp.ResponseCreated(response=response):
-                assert self.active is None, "one at a time"
-                assert response.id not in self.seen
-                assert (response.status, response.output) == ("in_progress", ())
-                self.active = response.id
-                self.seen.add(response.id)
-            case resp.ResponseDone(response=response):
-                assert response.id == self.active, "once, and nothing of it later"
-                assert not self.open_items and not self.open_parts
-                assert response.status != "in_progress" and response.usage is not None
-                assert (response.status_details is None) == (response.status == "completed")
-                self.active = None
-            case resp.OutputItemAdded(response_id=response_id, item=item):
-                assert response_id == self.active
-                self.open_items.add(item.id)
-            case resp.OutputItemDone(response_id=response_id, item=item):
-                assert response_id == self.active and item.id not in self.open_parts
-                self.open_items.remove(item.id)
-            case resp.ContentPartAdded(response_id=response_id, item_id=item_id):
-                assert response_id == self.active and item_id in self.open_items
-                self.open_parts.add(item_id)
-            case resp.ContentPartDone(response_id=response_id, item_id=item_id):
-                assert response_id == self.active
-                self.open_parts.remove(item_id)
-            case resp.FunctionCallArgumentsDelta() | resp.FunctionCallArgumentsDone():
-                assert event.response_id == self.active and event.item_id in self.open_items
-            case (
-                resp.OutputAudioDelta()
-                | resp.OutputAudioDone()
-                | resp.OutputTextDelta()
-                | resp.OutputTextDone()
-                | resp.TranscriptDelta()
-                | resp.TranscriptDone()
-            ):
-                assert event.response_id == self.active and event.item_id in self.open_parts
-                if isinstance(event, resp.OutputAudioDelta):
-                    line = self.lines.setdefault(event.item_id, Line(self.end))
-                    line.samples += len(event.delta)
-                    self.end += len(event.delta)
-            case _:
-                pass
-
-    def _see_item(self, event: Output) -> None:
-        match event:
-            case conv.ConversationItemAdded(previous_item_id=previous, item=item):
-                assert item.id not in self.order
-                self.order.insert(self.order.index(previous) + 1 if previous else 0, item.id)
-                self.unfinished.add(item.id)
-            case conv.ConversationItemDone(previous_item_id=previous, item=item):
-                place = self.order.index(item.id)
-                assert previous == (self.order[place - 1] if place else None)
-                assert item.id in self.unfinished, "done once"
-                self.unfinished.remove(item.id)
-            case conv.ConversationItemDeleted(item_id=item_id):
-                self.order.remove(item_id)
-                self.unfinished.discard(item_id)
-            case _:
-                pass
-
-    def _see_cut(self, cut: conv.ConversationItemTruncated, is_flush: bool) -> None:
-        assert cut.item_id in self.order
-        line = self.lines.get(cut.item_id, Line(self.end))
-        assert 0 <= cut.audio_end_ms <= PCMU.ms_in(line.samples)
-        if is_flush:
-            assert cut.audio_end_ms <= max(0.0, PCMU.ms_in(self.position - line.begins))
+        self.rest()
+        assert not self.responses.running and not self.items.unfinished and not self.asked
+        assert not self.playout.sounding
+        assert self.items.order == order

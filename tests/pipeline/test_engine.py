@@ -64,12 +64,15 @@ async def test_a_question_is_heard_understood_thought_about_and_answered() -> No
             "ContentPartAdded",
             "TranscriptDelta",
             "OutputAudioDelta",
+            "OutputAudioBufferStarted",
+            "OutputAudioDelta",
             "OutputAudioDone",
             "TranscriptDone",
             "ContentPartDone",
             "ConversationItemDone",
             "OutputItemDone",
             "ResponseDone",
+            "OutputAudioBufferStopped",
         ]
         assert call.said == [("user", "hello there"), ("assistant", "Good morning to you. How are you?")]
         assert call.voice.clauses == ["Good morning to you.", "How are you?"]

@@ -66,7 +66,18 @@ def test_wider_whole_numbers_are_refused_because_nobody_could_write_them_again(n
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"NaN", b"[1,]", b'"\\ud800"', b'"\xff"', b"1e999", b"9" * 5_000, b'"' + b"[" * 9, b"[" * 9 + b'"\\'],
+    [
+        b"",
+        b"NaN",
+        b"[1,]",
+        b'"\\ud800"',
+        b'"\xff"',
+        b"1e999",
+        b"9" * 5_000,
+        b'"' + b"[" * 9,
+        b"[" * 9 + b'"\\',
+        b"[]" * 9 + b'"\\',
+    ],
 )
 def test_what_is_not_json_is_refused(text: bytes) -> None:
     refused(text)

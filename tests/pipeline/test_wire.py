@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any, get_args
 
@@ -182,6 +182,30 @@ def test_sound_with_escaped_slashes_is_understood_at_any_size() -> None:
         encoded = b64encode(b"\xff" * size).replace(b"/", b"\\/")
         text = b'{"type":"input_audio_buffer.append","audio":"%s"}' % encoded
         assert wire().decode(text, CONFIG) == InputAudioBufferAppend(audio=b"\xff" * size)
+
+
+def test_sound_with_any_escape_json_has_is_understood_at_any_size() -> None:
+    for size in (30, 3 * LARGE_TEXT_BYTES):
+        encoded = b64encode(b"\xff" * size).replace(b"/", b"\\u002f")
+        text = b'{"type":"input_audio_buffer.append","audio":"%s"}' % encoded
+        assert wire().decode(text, CONFIG) == InputAudioBufferAppend(audio=b"\xff" * size)
+
+
+@pytest.mark.parametrize("sound", [b"QUJD", b64encode(bytes(LARGE_TEXT_BYTES))], ids=["small", "large"])
+@pytest.mark.parametrize(("depth", "fits"), [(65, True), (64, True), (63, False)])
+def test_an_append_is_no_deeper_than_any_event(sound: bytes, depth: int, fits: bool) -> None:
+    deep = b"[" * 63 + b"]" * 63
+    text = b'{"type":"input_audio_buffer.append","audio":"%s","x":%s,"event_id":"e"}' % (sound, deep)
+    if fits:
+        expected = InputAudioBufferAppend(audio=b64decode(sound), event_id="e")
+        assert wire(depth=depth).decode(text, CONFIG) == expected
+    else:
+        assert refusal(text, wire(depth=depth)) == ("invalid_json", None, None)
+
+
+def test_an_append_with_much_beside_the_sound_is_read_all_the_same() -> None:
+    text = b'{"type":"input_audio_buffer.append","audio":"QUJD","x":"%s"}' % (b"x" * 500)
+    assert wire().decode(text, CONFIG) == InputAudioBufferAppend(audio=b"ABC")
 
 
 def test_a_response_that_asks_for_nothing_special_is_as_the_session_is() -> None:

@@ -13,7 +13,7 @@ from pipeline.events import conversation as conv
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import ContentPart, InputAudio, InputImage, Message, OutputAudio
+from pipeline.events.items import ContentPart, FunctionCall, InputAudio, InputImage, Message, OutputAudio
 from pipeline.events.response import ResponseCreated, ResponseSnapshot
 from pipeline.session_object import shown
 from pipeline.wire import Wire
@@ -98,6 +98,15 @@ def test_a_retrieved_sound_is_named_by_the_format_the_session_last_told() -> Non
         {"type": "input_audio", "transcript": "hi", "audio": "YQ==", "format": "g711_ulaw"},
         {"type": "output_audio", "transcript": "yes", "audio": "Yg==", "format": "g711_alaw"},
     ]
+
+
+def test_a_retrieved_item_without_sound_is_shown_as_it_is() -> None:
+    assert parts_of(wire(Dialect.GA), retrieved(InputAudio(transcript=None))) == [
+        {"type": "input_audio", "transcript": None}
+    ]
+    call = FunctionCall(id="i", call_id="", name="look", arguments="{}")
+    text = encoded(wire(Dialect.GA), conv.ConversationItemRetrieved(event_id="e", item=call))
+    assert "call_id" not in msgspec.json.decode(text)["item"]
 
 
 def parts_of(speaker: Wire, event: ServerEvent) -> list[dict[str, object]]:

@@ -52,7 +52,7 @@ def _entry(key: str, scopes: list[Scope]) -> str:
     return entry(id, secret, scopes)
 
 
-def speech(name: str = "greet-hi") -> bytes:
+def speech(name: str = "opening-hours") -> bytes:
     """A shipped clip of somebody speaking."""
     return transcode(clip(name).pcm, PCM_8K, PCM_24K)
 

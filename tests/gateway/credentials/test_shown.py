@@ -43,6 +43,19 @@ def test_the_header_counts_before_the_subprotocol_and_that_before_the_query() ->
     assert what_is_shown([(b"x", b"y")]) is None
 
 
+@pytest.mark.parametrize(("length", "shown"), [(8192, Scheme.BEARER), (8193, Scheme.OTHER)])
+def test_a_header_far_too_long_is_not_even_decoded(length: int, shown: Scheme) -> None:
+    found = what_is_shown(headers(b"Bearer ".ljust(length, b"x")))
+    assert found is not None
+    assert (found.scheme, found.text == "") == (shown, shown is Scheme.OTHER)
+
+
+def test_a_query_far_too_long_shows_nothing() -> None:
+    query = "token=".ljust(8192, "x")
+    assert what_is_shown([], query) is not None
+    assert what_is_shown([], query + "x") is None
+
+
 def test_a_query_of_too_many_fields_shows_nothing() -> None:
     assert what_is_shown([], "token=a&" + "&".join(["a=1"] * 100)) is None
 
