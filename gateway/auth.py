@@ -1,4 +1,4 @@
-"""Who may ask: Twilio by its signature, an operator by a bearer token.
+"""Whether Twilio has signed what comes in; who else may come in, `credentials/` knows.
 
 A signature is checked against the one configured public URL, never against a Host or X-Forwarded header, which
 anybody can write. Whatever goes wrong inside the check is a refusal: a door that fails is shut.
@@ -7,8 +7,6 @@ How Twilio signs: https://www.twilio.com/docs/usage/security#validating-requests
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -97,18 +95,6 @@ class SignatureCheck:
             "If Twilio was given another URL, set PUBLIC_URL to its part before /twilio; "
             "if the URL is right, set TWILIO_AUTH_TOKEN to the auth token of the account that owns the number.\n"
         )
-
-
-def bearer(header: str | None, expected: str) -> bool:
-    """Whether an Authorization header carries the expected token; takes the same time for every wrong one."""
-    scheme, _, token = (header or "").partition(" ")
-    is_same = hmac.compare_digest(_digest(token.strip()), _digest(expected))
-    return is_same and scheme.lower() == "bearer" and bool(expected)
-
-
-def _digest(text: str) -> bytes:
-    """Equal length whatever the text, so that the comparison does not tell the length."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _with_port(origin: str) -> tuple[str, ...]:

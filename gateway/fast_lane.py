@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import Any, Protocol, TypeAlias
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Opcode
 from websockets.http11 import Request
@@ -137,6 +138,11 @@ class FastLane(WebSocketsSansIOProtocol):
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         else:
             super().keepalive_timeout()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # uvicorn forgets, and logs a refusal by HTTP as an error of ours
 
     def send_now(self, texts: Sequence[str | bytes]) -> bool:
         """See `Direct`."""

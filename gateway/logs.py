@@ -29,6 +29,11 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     # An auth token is 32 hex digits; a SID has two letters before them and is no secret.
     (re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])"), HIDDEN),
+    # uvicorn writes the whole URL of a socket that is accepted, and a browser's key stands in a subprotocol.
+    (re.compile(r"([?&](?:token|key)=)[^\s&#\"']+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(openai-insecure-api-key\.)[^\s,\"']+"), rf"\1{HIDDEN}"),
+    # A JSON web token, wherever it stands.
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}"), HIDDEN),
     # Keys of model providers and our own client secrets.
     (re.compile(r"\b(sk|ek)([-_])[A-Za-z0-9_-]{8,}"), rf"\1\2{HIDDEN}"),
 )

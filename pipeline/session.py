@@ -170,7 +170,8 @@ class Session:
 
     def say(self, script: str) -> list[Output]:
         """Speak these very words as the next answer, without asking a model: a greeting, an announcement."""
-        return self._answers.respond(self.config, script=script) if self._answers.is_free else []
+        may_speak = self.config.type == "realtime" and self._answers.is_free
+        return self._answers.respond(self.config, script=script) if may_speak else []
 
     def close(self) -> list[Output]:
         """The other end is gone: every response has its `done`, and items keep only what was heard of them."""

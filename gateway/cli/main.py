@@ -18,6 +18,7 @@ _COMMANDS = {
     ),
     "simulate": ("gateway.cli.simulate", "Play Twilio and a caller against a running gateway."),
     "bench": ("gateway.cli.bench", "Measure how many conversing calls one core carries."),
+    "bench-realtime": ("gateway.cli.bench_realtime", "Measure how many Realtime sessions one core carries."),
     "key": ("gateway.cli.key", "Make API keys for programs."),
     "token": ("gateway.cli.token", "Mint short-lived tokens."),
     "doctor": ("gateway.cli.doctor", "Check this machine and the settings, and say how to mend what is wrong."),

@@ -57,6 +57,10 @@ class Directory:
         """Realtime sessions open or about to open; phone calls are counted elsewhere."""
         return self._seats.total()
 
+    def ids(self) -> list[str]:
+        """Of all that run, oldest first."""
+        return list(self._sessions)
+
     @contextmanager
     def seat(self, owner: str) -> Iterator[None]:
         """A place for one more session of this key, while inside. Raises `Refusal` (429) if there is none."""

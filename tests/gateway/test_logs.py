@@ -83,6 +83,12 @@ def test_an_exception_stays_on_its_line(output: Output) -> None:
         ("basic QUM6dG9r==", "basic •••"),
         (f"token={AUTH_TOKEN}", "token=•••"),
         (f"call {CALL}", f"call {CALL}"),
+        (
+            '"WebSocket /v1/realtime?model=m&token=abc.d-e" [accepted]',
+            '"WebSocket /v1/realtime?model=m&token=•••" [accepted]',
+        ),
+        ("realtime, openai-insecure-api-key.abc.def, x", "realtime, openai-insecure-api-key.•••, x"),
+        ("said eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.s-g_n to us", "said ••• to us"),
         ("sk-proj-abcdefgh12", "sk-•••"),
         ("ek_abcdefgh12", "ek_•••"),
         ("from +14155550134", "from +1 415 ••• 0134"),

@@ -22,8 +22,10 @@ from gateway.credentials.credential import Scope
 from gateway.credentials.keyring import entry
 from pipeline.audio.formats import PCM_8K, PCM_24K
 from pipeline.audio.transcode import transcode
+from pipeline.dialects import Dialect
 from pipeline.responder import Cascade
 from tests.calls.support import LIMIT_S, RunningGateway, cascade, clip, running_gateway
+from tests.pipeline.oracle import Oracle
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
 KEY = "acme:" + "k" * 40
@@ -59,9 +61,10 @@ def speech(name: str = "opening-hours") -> bytes:
 
 @dataclass
 class Client:
-    """One connection. `frames` is all it was sent so far, as far as it was asked for."""
+    """One connection, every frame of it judged. `frames` is all it was sent so far, as far as it was asked for."""
 
     socket: ClientConnection
+    oracle: Oracle = field(default_factory=lambda: Oracle(Dialect.GA))
     frames: list[Frame] = field(default_factory=list)
 
     async def say(self, type: str, **fields: Any) -> None:
@@ -69,7 +72,8 @@ class Client:
 
     async def next(self) -> Frame:
         async with asyncio.timeout(LIMIT_S):
-            frame: Frame = json.loads(await self.socket.recv())
+            text = await self.socket.recv()
+        frame = self.oracle.see(text)
         self.frames.append(frame)
         return frame
 
@@ -128,6 +132,7 @@ class Service:
         *,
         key: str | None = OPERATOR_TOKEN,
         subprotocols: tuple[str, ...] = (),
+        dialect: Dialect = Dialect.GA,
         **headers: str,
     ) -> AsyncGenerator[Client, None]:
         """A client that has opened this path; nothing is read yet."""
@@ -139,7 +144,7 @@ class Service:
         async with connect(
             url, additional_headers=sent, subprotocols=offered, compression=None, max_size=None
         ) as socket:
-            yield Client(socket)
+            yield Client(socket, Oracle(dialect))
 
     @asynccontextmanager
     async def session(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.dialects import Dialect
 from tests.realtime.support import OPERATOR_TOKEN, Client, service
 
 pytestmark = pytest.mark.anyio
@@ -25,19 +26,24 @@ async def text_turn(client: Client) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "how", "names"),
+    ("path", "how", "dialect", "names"),
     [
-        ("/v1/realtime?model=m", {"OpenAI_Beta": "realtime=v1"}, BETA_NAMES),
-        ("/v1/realtime?model=m", {"subprotocols": ("realtime", "openai-beta.realtime-v1")}, BETA_NAMES),
-        ("/api/v1/realtime/session?protocol=realtime", {"OpenAI_Beta": "realtime=v1"}, BETA_NAMES),
-        ("/api/v1/realtime/session?key=k&protocol=realtime", {}, GA_NAMES),
-        ("/api/v1/realtime/session", {}, SEED_NAMES),
+        ("/v1/realtime?model=m", {"OpenAI_Beta": "realtime=v1"}, Dialect.BETA, BETA_NAMES),
+        (
+            "/v1/realtime?model=m",
+            {"subprotocols": ("realtime", "openai-beta.realtime-v1")},
+            Dialect.BETA,
+            BETA_NAMES,
+        ),
+        ("/api/v1/realtime/session?protocol=realtime", {"OpenAI_Beta": "realtime=v1"}, Dialect.BETA, BETA_NAMES),
+        ("/api/v1/realtime/session?key=k&protocol=realtime", {}, Dialect.IW, GA_NAMES),
+        ("/api/v1/realtime/session", {}, Dialect.SEED, SEED_NAMES),
     ],
 )
 async def test_a_connection_speaks_the_dialect_it_asked_for(
-    path: str, how: dict[str, Any], names: set[str]
+    path: str, how: dict[str, Any], dialect: Dialect, names: set[str]
 ) -> None:
-    async with service() as gateway, gateway.connected(path, **how) as client:
+    async with service() as gateway, gateway.connected(path, dialect=dialect, **how) as client:
         assert await text_turn(client) == names
 
 
@@ -54,7 +60,7 @@ async def test_all_else_is_ga(path: str) -> None:
 
 
 async def test_the_seeds_dialect_becomes_inworlds_with_a_first_update_in_ga_shape() -> None:
-    async with service() as gateway, gateway.connected("/api/v1/realtime/session") as client:
+    async with service() as gateway, gateway.connected("/api/v1/realtime/session", dialect=Dialect.SEED) as client:
         await client.hear("session.created")
         await client.say("session.update", session={"type": "realtime", "output_modalities": ["text"]})
         await client.say_text("hi")

@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from pipeline.dialects import Dialect
 from tests.realtime.support import KEY, SUPERVISOR, Client, Service, keys_file, service
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +20,8 @@ INWORLD = "/api/v1/realtime/session?key=voice-1&protocol=realtime"
 
 async def refused(gateway: Service, path: str, **how: Any) -> tuple[dict[str, Any], int, str]:
     """The one frame that comes, and the close frame."""
-    async with gateway.connected(path, **how) as client:
+    is_beta = "beta" in str(how).lower()
+    async with gateway.connected(path, dialect=Dialect.BETA if is_beta else Dialect.GA, **how) as client:
         code, reason = await client.closed()
     (frame,) = client.frames
     assert frame["type"] == "error"

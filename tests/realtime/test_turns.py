@@ -11,7 +11,7 @@ from pipeline.events.items import FunctionCallOutput
 from pipeline.provider import ToolRequest
 from pipeline.providers.stub import TRANSCRIPT
 from tests.calls.support import cascade, spoken
-from tests.fakes import STALL, FakeModel
+from tests.fakes import STALL, FakeModel, FakeVoice
 from tests.realtime.support import GAP, service, speech
 
 pytestmark = pytest.mark.anyio
@@ -174,8 +174,8 @@ async def test_an_answer_is_cancelled_by_the_client() -> None:
 
 
 async def test_speech_interrupts_the_answer() -> None:
-    model = FakeModel(["Let me see.", STALL], "Yes?")
-    async with service(cascade(model=model)) as gateway, gateway.session() as client:
+    model, voice = FakeModel("There is this. And there is that.", "Yes?"), FakeVoice({1: STALL})
+    async with service(cascade(model=model, voice=voice)) as gateway, gateway.session() as client:
         await client.say_text("hi")
         await client.say("response.create")
         await client.hear("response.output_audio.delta")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from gateway.cli import bench_realtime, bench_realtime_run
 from gateway.cli.bench_realtime import FLOOR, GATEWAY, summary_of, table, told
 from gateway.cli.bench_realtime_run import Figures, Options
-from tests.gateway.cli.test_bench_realtime_run import FIGURES
+from tests.gateway.cli.realtime_figures import FIGURES
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,10 +56,11 @@ def stub(monkeypatch: pytest.MonkeyPatch, floor: StubRig, gateway: StubRig) -> N
 
 
 def test_a_short_real_run_shows_plausible_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slow one, about 25 s: a real gateway in a process of its own, three sessions."""
+    """The slow one, about 15 s: a real gateway in a process of its own, three sessions."""
+    monkeypatch.setattr(bench_realtime_run, "SETTLE_S", 1.0)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("SWITCHBOARD_TOKEN", "of-a-real-gateway-on-this-machine")
-    shown = CliRunner().invoke(bench_realtime.command, ["--sessions", "3", "--duration", "8", "--json"])
+    shown = CliRunner().invoke(bench_realtime.command, ["--sessions", "3", "--duration", "5", "--json"])
     floor, gateway, summary = [json.loads(line) for line in shown.stdout.splitlines()]
     for level in (floor, gateway):
         assert (level["sessions"], level["failed"], level["first_failure"]) == (3, 0, None)
