@@ -93,6 +93,13 @@ class Settings:
     stt: str = _setting("SWITCHBOARD_STT", "pocketsphinx", any_text, "The provider of speech to text.")
     llm: str = _setting("SWITCHBOARD_LLM", "scripted", any_text, "The provider of the language model.")
     tts: str = _setting("SWITCHBOARD_TTS", "espeak", any_text, "The provider of text to speech.")
+    smart_turn_model: str = _setting(
+        "SWITCHBOARD_SMART_TURN_MODEL",
+        "",
+        any_text,
+        "An end-of-turn model for semantic_vad: the path of smart-turn's ONNX file, or `pipecat` to take it out of "
+        "an installed pipecat-ai. Empty: the words alone decide.",
+    )
     max_calls: int = _setting(
         "SWITCHBOARD_MAX_CALLS",
         0,

@@ -26,10 +26,13 @@ def prompt_of(config: SessionConfig, items: tuple[Item, ...], remark: str = "") 
 def _tools_of(config: SessionConfig) -> tuple[tuple[FunctionTool, ...], Literal["auto", "required"]]:
     """The functions to be offered. A choice that leaves none, or only one, is made here and not by the model."""
     functions = tuple(tool for tool in config.tools if isinstance(tool, FunctionTool))
+    choice: Literal["auto", "required"]
     match config.tool_choice:
         case "none":
             return (), "auto"
         case NamedTool(name=name):
-            return tuple(tool for tool in functions if tool.name == name), "required"
+            offered, choice = tuple(tool for tool in functions if tool.name == name), "required"
         case choice:
-            return functions, choice
+            offered = functions
+    # A model that must ask for one of no functions would refuse to answer at all.
+    return offered, choice if offered else "auto"

@@ -38,6 +38,7 @@ INSIDE = (
     "pipeline/input_buffer.py",
     "pipeline/item_requests.py",
     "pipeline/json_text.py",
+    "pipeline/large_append.py",
     "pipeline/kept_audio.py",
     "pipeline/limits.py",
     "pipeline/output_line.py",

@@ -65,7 +65,9 @@ class ByRules:
         """See `LanguageModel`."""
         last = next((item for item in reversed(prompt.items) if _is_told(item)), None)
         if isinstance(last, FunctionCallOutput):
-            yield TextDelta(f"The tool says {last.output}.")
+            # pipecat hands a tool's text on as JSON, in quotes; the others as it is.
+            told = last.output.strip('"')
+            yield TextDelta(f"The tool says {told}.")
             return
         asked = last.text if isinstance(last, Message) else ""
         if "weather" in asked and any(tool.name == "get_weather" for tool in prompt.tools):

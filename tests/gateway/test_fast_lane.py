@@ -119,11 +119,16 @@ class Heard:
     """What the server wrote after the handshake."""
     is_closed: bool = False
 
+    def hear(self, payload: bytes | bytearray) -> None:
+        self.texts.append(bytes(payload))
+
 
 class Connection:
     """One connection at a protocol, and an application that takes all it gets."""
 
-    def __init__(self, protocol: type[WebSocketsSansIOProtocol], *, listens: bool) -> None:
+    def __init__(
+        self, protocol: type[WebSocketsSansIOProtocol], *, listens: bool, takes_binary: bool = False
+    ) -> None:
         config = uvicorn.Config(
             self._app,
             ws=protocol,
@@ -138,6 +143,7 @@ class Connection:
         self.heard = Heard()
         self.wire = Wire()
         self.listens = listens
+        self.takes_binary = takes_binary
         self.may_listen = asyncio.Event()
         self.may_listen.set()
         self.direct: Direct | None = None
@@ -151,7 +157,7 @@ class Connection:
         await self.may_listen.wait()
         if self.listens:
             assert self.direct is not None
-            self.direct.listen(self.heard.texts.append)
+            self.direct.listen(self.heard.hear, takes_binary=self.takes_binary)
         while True:
             message = await receive()
             if "text" in message:
@@ -303,11 +309,13 @@ def test_what_is_no_utf_8_is_for_the_listener_to_judge_and_ends_nothing(places: 
     assert not heard.is_closed
 
 
-def in_virtual_time(test: Callable[[Connection], Any], *, listens: bool = True, waits: bool = False) -> None:
+def in_virtual_time(
+    test: Callable[[Connection], Any], *, listens: bool = True, waits: bool = False, takes_binary: bool = False
+) -> None:
     """Runs a test on one connection of the fast lane whose hands are shaken."""
 
     async def main() -> None:
-        connection = Connection(FastLane, listens=listens)
+        connection = Connection(FastLane, listens=listens, takes_binary=takes_binary)
         if waits:
             connection.may_listen.clear()
         await connection.shake_hands()
@@ -349,6 +357,147 @@ def test_half_a_frame_that_waited_is_heard_whole(place: int) -> None:
     in_virtual_time(test, waits=True)
 
 
+LONG = 1 << 16
+"""Bytes from which a frame's length takes 64 bits."""
+
+
+def direct_of(connection: Connection) -> Direct:
+    assert connection.direct is not None
+    return connection.direct
+
+
+@given(
+    sizes=st.lists(st.sampled_from([0, 300, LONG - 1, LONG, LONG + 1, LONG + 4_099]), min_size=1, max_size=5),
+    opcode=st.sampled_from([Opcode.TEXT, Opcode.BINARY]),
+    cuts=st.lists(st.integers(0, 400_000), max_size=12),
+    near=st.integers(0, 15),
+)
+@example(sizes=[LONG, LONG], opcode=Opcode.TEXT, cuts=[13], near=14)
+def test_long_messages_are_heard_whole_and_in_order_however_they_are_cut(
+    sizes: list[int], opcode: Opcode, cuts: list[int], near: int
+) -> None:
+    said = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
+    stream = b"".join(frame(opcode, payload, key=LIKE_A_FRAME) for payload in said)
+
+    async def test(connection: Connection) -> None:
+        direct_of(connection).allow(LONG + 5_000)
+        heard = await connection.read(cut(stream, [*cuts, near]))
+        assert heard.texts == said
+        assert not heard.others and not heard.is_closed
+
+    in_virtual_time(test, takes_binary=True)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+@pytest.mark.parametrize("limit", [LONG + 100, LONGEST - 100])
+def test_a_connection_may_be_allowed_messages_of_another_size(limit: int, over: int) -> None:
+    async def test(connection: Connection) -> None:
+        direct_of(connection).allow(limit)
+        heard = await connection.read([text("x" * (limit + over))])
+        if over > 0:
+            assert heard.others == [("websocket.disconnect", 1009)]
+        else:
+            assert [len(words) for words in heard.texts] == [limit + over]
+
+    in_virtual_time(test)
+
+
+def test_half_a_long_message_that_waited_is_heard_whole() -> None:
+    async def test(connection: Connection) -> None:
+        direct_of(connection).allow(2 * LONG)
+        stream = text("x" * LONG)
+        await connection.read([stream[:1_000]])
+        connection.may_listen.set()
+        await settle()
+        await connection.read([stream[1_000:], text("more")])
+        assert connection.heard.texts == [b"x" * LONG, b"more"]
+
+    in_virtual_time(test, waits=True)
+
+
+def test_the_rest_of_a_long_message_is_read_past_once_we_have_closed() -> None:
+    async def test(connection: Connection) -> None:
+        direct_of(connection).allow(2 * LONG)
+        stream = text("x" * LONG)
+        await connection.read([stream[:1_000]])
+        await connection.protocol.send({"type": "websocket.close", "code": 1000, "reason": ""})
+        await connection.read([stream[1_000:] + close()])
+        assert connection.heard.texts == []
+        assert connection.wire.is_closed  # at once, by the client's answer
+
+    in_virtual_time(test)
+
+
+def test_binary_messages_keep_their_place_among_the_others_for_who_takes_them() -> None:
+    async def test(connection: Connection) -> None:
+        said = [text("one"), frame(Opcode.BINARY, b"two"), text("three"), frame(Opcode.BINARY, b"four" * 100)]
+        await connection.read([b"".join(said[:2])])
+        connection.may_listen.set()
+        await settle()
+        await connection.read([b"".join(said[2:])])
+        assert connection.heard.texts == [b"one", b"two", b"three", b"four" * 100]
+        assert connection.heard.others == []
+
+    in_virtual_time(test, waits=True, takes_binary=True)
+
+
+def test_a_listener_that_pauses_hears_nothing_until_it_resumes_and_then_all_in_order() -> None:
+    async def test(connection: Connection) -> None:
+        direct = direct_of(connection)
+        heard: list[bytes] = []
+
+        def hear(payload: bytes | bytearray) -> None:
+            heard.append(bytes(payload))
+            if len(heard) % 3 == 0:
+                direct.pause()
+
+        direct.listen(hear)
+        said = [str(number).encode() for number in range(8)]
+        stream = b"".join(text(words.decode()) for words in said)
+        await connection.read([stream[:20]])
+        assert (heard, connection.wire.reads) == (said[:2], True)
+        await connection.read([stream[20:-10], stream[-10:]])  # a transport may have read ahead
+        assert (heard, connection.wire.reads) == (said[:3], False)
+        direct.resume()
+        assert (heard, connection.wire.reads) == (said[:6], False)
+        direct.resume()
+        assert (heard, connection.wire.reads) == (said, True)
+
+    in_virtual_time(test)
+
+
+def test_a_listener_that_pauses_over_what_had_waited_is_not_read_to() -> None:
+    async def test(connection: Connection) -> None:
+        direct = direct_of(connection)
+        await connection.read([text("one")])
+        assert not connection.wire.reads
+        direct.listen(lambda _: direct.pause())
+        assert not connection.wire.reads
+        direct.resume()
+        assert connection.wire.reads
+
+    in_virtual_time(test, listens=False, waits=True)
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_an_answer_to_a_ping_that_waits_behind_what_we_do_not_read_is_waited_for(pauses: bool) -> None:
+    async def test(connection: Connection) -> None:
+        direct, config = direct_of(connection), connection.protocol.config
+        assert config.ws_ping_interval and config.ws_ping_timeout
+        if pauses:
+            direct.pause()
+        await asyncio.sleep(config.ws_ping_interval + config.ws_ping_timeout + 1)
+        assert connection.wire.is_closed is not pauses
+        if pauses:
+            await asyncio.sleep(2 * config.ws_ping_timeout)
+            assert not connection.wire.is_closed
+            direct.resume()
+            await asyncio.sleep(2 * config.ws_ping_timeout)
+            assert connection.wire.is_closed  # it was read to, and has not answered
+
+    in_virtual_time(test)
+
+
 def test_reading_stays_on_while_somebody_listens() -> None:
     async def test(connection: Connection) -> None:
         for chunk in cut(text("hello") * 20, range(0, 220, 7)):
@@ -371,9 +520,10 @@ def test_without_a_listener_messages_come_by_the_long_way() -> None:
 def test_what_is_sent_now_is_a_frame_as_the_library_writes_it(length: int) -> None:
     async def test(connection: Connection) -> None:
         assert connection.direct is not None
-        words = ["w" * length, "é"]
+        words = ["w" * length, "é", b"bytes"]
         assert connection.direct.send_now(words)
-        expected = [Frame(Opcode.TEXT, word.encode()).serialize(mask=False, extensions=[]) for word in words]
+        payloads = [word if isinstance(word, bytes) else word.encode() for word in words]
+        expected = [Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=[]) for payload in payloads]
         assert connection.wire.written == b"".join(expected)
 
     in_virtual_time(test)
@@ -472,7 +622,7 @@ class Echo:
         await send({"type": "websocket.accept"})
         direct: Direct = scope["extensions"][EXTENSION]
 
-        def echo(words: bytes) -> None:
+        def echo(words: bytes | bytearray) -> None:
             assert direct.send_now([words.decode()])
 
         direct.listen(echo)

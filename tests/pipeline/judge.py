@@ -165,6 +165,10 @@ class Caller:
     told: dict[str, str] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
     """Their words are known, or never will be."""
+    answered: set[str] = field(default_factory=set)
+    """The peer was told so."""
+    last_ms: int = 0
+    """Where somebody was last heard."""
 
     def see(self, output: Output, before: Output | None, config: SessionConfig, is_busy: bool) -> None:
         match output:
@@ -173,6 +177,7 @@ class Caller:
                 self.speaking = item_id
             case heard.SpeechStopped(item_id=item_id):
                 assert self.speaking == item_id
+                self.last_ms = output.audio_end_ms
             case heard.InputAudioBufferCommitted(item_id=item_id):
                 if isinstance(before, heard.SpeechStopped | heard.TimeoutTriggered):
                     assert before.item_id == item_id
@@ -185,6 +190,7 @@ class Caller:
                 assert isinstance(rule, ServerVad) and rule.idle_timeout_ms is not None
                 assert output.audio_end_ms - output.audio_start_ms >= rule.idle_timeout_ms - 1
                 assert self.speaking is None and not self.waiting and not is_busy
+                assert output.audio_start_ms >= self.last_ms
             case commands.Transcribe(item_id=item_id):
                 assert item_id not in self.open | self.waiting | self.over
                 self.open.add(item_id)
@@ -196,24 +202,30 @@ class Caller:
                 self.open.remove(item_id)
                 self.over.add(item_id)
             case _:
-                self._see_words(output, config)
+                self._see_words(output, before, config)
         if isinstance(before, heard.SpeechStopped | heard.TimeoutTriggered):
             assert isinstance(output, heard.InputAudioBufferCommitted)
         if isinstance(before, heard.InputAudioBufferCommitted):
             assert isinstance(output, conv.ConversationItemAdded) and output.item.id == before.item_id
 
-    def _see_words(self, output: Output, config: SessionConfig) -> None:
+    def _see_words(self, output: Output, before: Output | None, config: SessionConfig) -> None:
         match output:
             case conv.TranscriptionDelta(item_id=item_id, delta=delta):
-                assert config.transcription is not None and delta
-                assert item_id not in self.told or self.told[item_id] is not None
+                assert config.transcription is not None and delta and item_id not in self.answered
                 self.told[item_id] = self.told.get(item_id, "") + delta
             case conv.TranscriptionCompleted(item_id=item_id, transcript=transcript):
-                assert config.transcription is not None
+                assert config.transcription is not None and item_id not in self.answered
+                self.answered.add(item_id)
                 told = self.told.pop(item_id, "")
-                assert told == transcript or not transcript.startswith(told)
-            case conv.TranscriptionFailedEvent():
-                assert config.transcription is not None
+                is_rest = isinstance(before, conv.TranscriptionDelta) and before.item_id == item_id
+                rest = before.delta if is_rest and isinstance(before, conv.TranscriptionDelta) else ""
+                if transcript.startswith(told.removesuffix(rest)):
+                    assert told == transcript
+                else:
+                    assert rest == "", "what was told is not taken back, nor told twice"
+            case conv.TranscriptionFailedEvent(item_id=item_id):
+                assert config.transcription is not None and item_id not in self.answered
+                self.answered.add(item_id)
             case _:
                 pass
 
@@ -257,7 +269,7 @@ class Playout:
                     assert ms * config.output_format.rate_hz <= max(0, self.position - line.begins) * 1000
             case played.OutputAudioBufferStarted(response_id=response_id):
                 assert self.plays and response_id not in self.sounding | self.ended
-                assert self.position > self.sounds[response_id].begins
+                assert self.position > self.sounds[response_id].begins and self.sounds[response_id].samples
                 self.sounding.add(response_id)
             case played.OutputAudioBufferStopped(response_id=response_id):
                 assert response_id not in responses.running, "after response.done"
@@ -284,13 +296,14 @@ class Judge:
         self.caller = Caller()
         self.playout = Playout(plays)
         self.config = SessionConfig(output_format=PCMU)
-        self.asked: set[str] = set()
-        """Event ids of responses asked for that were neither created nor refused so far."""
+        self.asked: dict[str, str] = {}
+        """Responses asked for that were neither created nor refused so far: the event's id, and of the response
+        that was under way."""
         self.has_hung_up = False
 
     def ask(self, event_id: str) -> None:
         """The peer asks for a response, with this as its metadata's `asked`."""
-        self.asked.add(event_id)
+        self.asked[event_id] = self.responses.active or ""
 
     def see(self, outputs: Sequence[Output], *, event_id: str | None = None, is_flush: bool = False) -> None:
         """One list, as the session returned it. `event_id`: of the event it answers. `is_flush`: it answers a
@@ -309,17 +322,23 @@ class Judge:
 
     def _see_session(self, output: Output, event_id: str | None) -> None:
         match output:
-            case sess.SessionCreated(session=config) | sess.SessionUpdated(session=config):
+            case sess.SessionCreated(session=config):
+                self.config = config
+            case sess.SessionUpdated(session=config):
+                if self.caller.open | self.caller.over | self.caller.waiting:
+                    assert config.input_format == self.config.input_format, "sound was heard in it"
+                if self.playout.end:
+                    assert config.output_format == self.config.output_format, "sound was made in it"
                 self.config = config
             case commands.HangUp():
                 assert not self.has_hung_up
                 self.has_hung_up = True
             case ErrorEvent(error=error):
                 assert error.event_id is not None and error.event_id in {event_id, *self.asked}
-                self.asked.discard(error.event_id)
+                self.asked.pop(error.event_id, None)
             case resp.ResponseCreated(response=response):
                 assert self.config.type == "realtime"
-                self.asked.discard((response.metadata or {}).get("asked", ""))
+                self.asked.pop((response.metadata or {}).get("asked", ""), None)
             case _:
                 pass
 
@@ -333,7 +352,7 @@ class Judge:
         active = self.responses.active
         if active is not None and not self.caller.waiting:
             assert self.responses.running[active].has_begun, "a response that was held begins"
-        assert len(self.asked) <= (active is not None), "one may wait, for one that runs"
+        assert list(self.asked.values()) in ([], [active]), "one may wait, for the one that runs"
         assert not self.responses.aside_items & set(self.items.order), "out of band is out of the conversation"
 
     def see_end(self, order: list[str]) -> None:

@@ -13,7 +13,16 @@ from typing import Final
 
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
 from pipeline.events.items import FunctionCallOutput, Message
-from pipeline.provider import CutOff, ModelOutput, Prompt, ProviderError, TextDelta, TokensUsed, ToolRequest, Transcript
+from pipeline.provider import (
+    CutOff,
+    ModelOutput,
+    Prompt,
+    ProviderError,
+    TextDelta,
+    TokensUsed,
+    ToolRequest,
+    Transcript,
+)
 
 HEARD: Final = "What are your opening hours?"
 """What every utterance is taken for."""

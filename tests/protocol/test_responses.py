@@ -260,9 +260,7 @@ async def test_a_reference_to_nothing_is_refused(house: House) -> None:
         ({"flavour": 1}, "unknown_parameter", "response.flavour"),
     ],
 )
-async def test_a_wrong_parameter_begins_nothing(
-    house: House, response: Event, code: str, param: str
-) -> None:
+async def test_a_wrong_parameter_begins_nothing(house: House, response: Event, code: str, param: str) -> None:
     async with house.text_session() as peer:
         error = await peer.refused("response.create", response=response)
         assert error["code"] == code and error["param"].startswith(param)

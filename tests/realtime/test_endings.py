@@ -155,8 +155,8 @@ async def test_a_client_that_does_not_read_is_given_up_and_others_are_unharmed()
             await until(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0)
             await loop.sock_sendall(raw, handshake.encode())
             await until(lambda: gateway.running.gateway.directory.seated == 1)
-            item = {"type": "message", "role": "user", "id": "long", "content": []}
-            item["content"] = [{"type": "input_text", "text": "x" * 60_000}]
+            content = [{"type": "input_text", "text": "x" * 60_000}]
+            item = {"type": "message", "role": "user", "id": "long", "content": content}
             before_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
             async def ask() -> None:

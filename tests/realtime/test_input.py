@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.realtime.support import GAP, KEY, Client, keys_file, service, speech
 
 pytestmark = pytest.mark.anyio
 
-MANUAL = {"audio": {"input": {"turn_detection": None}}}
+MANUAL: dict[str, Any] = {"audio": {"input": {"turn_detection": None}}}
 MIB = 1024 * 1024
 
 
@@ -136,8 +137,8 @@ async def test_more_events_than_a_second_allows_are_heard_later_and_none_is_lost
 
 @pytest.mark.parametrize("asked_for", [1, 2, 3])
 async def test_responses_of_a_key_are_counted_over_its_sessions(asked_for: int, tmp_path: Path) -> None:
-    settings = {"api_keys": keys_file(tmp_path), "realtime_responses_per_min": "2"}
-    text = {"output_modalities": ["text"]}
+    settings: dict[str, Any] = {"api_keys": keys_file(tmp_path), "realtime_responses_per_min": "2"}
+    text: dict[str, Any] = {"output_modalities": ["text"]}
     async with service(**settings) as gateway:
         for number in range(1, asked_for + 1):
             async with gateway.session(key=KEY, **text) as client:
@@ -165,7 +166,7 @@ async def test_a_spoken_turn_is_answered_though_its_key_has_no_responses_left() 
 
 
 async def test_without_a_limit_nothing_is_told_of_one() -> None:
-    settings = {"realtime_responses_per_min": "0", "realtime_events_per_s": "0"}
+    settings: dict[str, Any] = {"realtime_responses_per_min": "0", "realtime_events_per_s": "0"}
     async with service(**settings) as gateway, gateway.session(output_modalities=["text"]) as client:
         await client.say_text("hi")
         await client.say("response.create")

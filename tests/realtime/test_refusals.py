@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ async def test_the_beta_can_be_switched_off(how: dict[str, Any]) -> None:
 
 
 async def test_a_key_may_have_so_many_sessions_and_no_more(tmp_path: Path) -> None:
-    settings = {"api_keys": keys_file(tmp_path), "realtime_sessions_per_key": "2"}
+    settings: dict[str, Any] = {"api_keys": keys_file(tmp_path), "realtime_sessions_per_key": "2"}
     async with service(**settings) as gateway, gateway.session(key=KEY) as first:
         async with gateway.session(key=KEY):
             error, code, _ = await refused(gateway, "/v1/realtime?model=m", key=KEY)
@@ -108,7 +109,7 @@ async def test_a_key_may_have_so_many_sessions_and_no_more(tmp_path: Path) -> No
             assert (status, body["error"]["code"]) == (429, "SESSION_RESOURCES_EXHAUSTED")
             async with gateway.session():  # another key's
                 pass
-        assert (await first.socket.close()) is None
+        await first.socket.close()
         async with gateway.session(key=KEY), gateway.session(key=KEY):
             pass
 
@@ -129,6 +130,13 @@ async def test_a_browser_is_answered_with_its_subprotocol_even_when_it_is_refuse
         async with gateway.connected(key=None, subprotocols=offered) as client:
             assert client.socket.subprotocol == "realtime"
             assert (await client.closed())[0] == 3000
+
+
+async def test_a_refusal_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async with service() as gateway:
+        await refused_by_http(gateway, INWORLD, key="not-the-key-of-anybody-here")
+        await refused(gateway, "/v1/realtime", key="not-the-key-of-anybody-here")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_refusals_are_counted_by_their_reason() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.realtime.support import GAP, service, speech
 
 pytestmark = pytest.mark.anyio
 
-TEXT_ONLY = {"output_modalities": ["text"]}
-MANUAL = {"audio": {"input": {"turn_detection": None}}}
+TEXT_ONLY: dict[str, Any] = {"output_modalities": ["text"]}
+MANUAL: dict[str, Any] = {"audio": {"input": {"turn_detection": None}}}
 
 
 async def test_a_session_begins_with_its_configuration_and_then_its_conversation() -> None:
@@ -62,7 +63,7 @@ async def test_a_text_turn() -> None:
 
 
 async def test_a_spoken_turn_ends_with_its_silence_and_is_answered_with_sound() -> None:
-    transcription = {"audio": {"input": {"transcription": {"model": "any"}}}}
+    transcription: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "any"}}}}
     async with service() as gateway, gateway.session(**transcription) as client:
         client.frames.clear()
         await client.speak(speech() + GAP)
