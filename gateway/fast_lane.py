@@ -13,6 +13,7 @@ server has none. `switchboard bench` shows what a frame costs.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import Any, Protocol, TypeAlias
@@ -93,6 +94,8 @@ class FastLane(WebSocketsSansIOProtocol):
     """Since the last ping was answered or forgiven."""
     _held_back = b""
     """What was read before it said so."""
+    _held_messages: deque[bytes]
+    """Those the library had found in that; they come first."""
 
     def listen(self, listener: Listener, *, takes_binary: bool = False) -> None:
         """See `Direct`."""
@@ -100,6 +103,7 @@ class FastLane(WebSocketsSansIOProtocol):
         while not self.queue.empty():
             waiting.append(self.queue.get_nowait())
         self._listener, self._takes_binary = listener, takes_binary
+        self._held_messages = deque()
         self._library_is_inside = _is_inside(self.conn)
         for message in waiting:
             if message["type"] == "websocket.receive" and "text" in message:
@@ -125,7 +129,9 @@ class FastLane(WebSocketsSansIOProtocol):
     def resume(self) -> None:
         """See `Direct`."""
         self._is_held = False
-        if self._held_back:
+        while self._held_messages and self._listener is not None and not self._is_held:
+            self._listener(self._held_messages.popleft())
+        if self._held_back and not self._is_held:
             data, self._held_back = self._held_back, b""
             self.data_received(data)
         if not self._is_held and not self.read_paused:
@@ -225,7 +231,10 @@ class FastLane(WebSocketsSansIOProtocol):
             return
         payload = b"".join(self.frames)
         self.frames = []
-        self._listener(payload)
+        if self._is_held:
+            self._held_messages.append(payload)
+        else:
+            self._listener(payload)
 
     def _leave_to_library(self, data: bytes) -> None:
         super().data_received(data)

@@ -12,6 +12,10 @@ from typing import Final
 MOST_FAILURES: Final = 10
 """A person mistypes a few times, a client with an old key retries a few times."""
 
+CLIENTS_BEHIND_A_PROXY: Final = 10
+"""Where one address may stand for many clients, so many times as many failures: one that guesses must not change
+what the others are told."""
+
 WINDOW_S: Final = 60.0
 MOST_ADDRESSES: Final = 10_000
 
@@ -33,7 +37,8 @@ class Throttle:
         began_s, count = self._failures.get(_network(address), (now_s, 0))
         left_s = began_s + WINDOW_S - now_s
         # A clock that was set back would make the wait longer than the window.
-        if count < self._most_failures or not 0 < left_s <= WINDOW_S:
+        most = self._most_failures * (CLIENTS_BEHIND_A_PROXY if may_be_proxy(address) else 1)
+        if count < most or not 0 < left_s <= WINDOW_S:
             return 0
         return int(left_s) + 1
 

@@ -520,7 +520,7 @@ def test_without_a_listener_messages_come_by_the_long_way() -> None:
 def test_what_is_sent_now_is_a_frame_as_the_library_writes_it(length: int) -> None:
     async def test(connection: Connection) -> None:
         assert connection.direct is not None
-        words = ["w" * length, "é", b"bytes"]
+        words: list[str | bytes] = ["w" * length, "é", b"bytes"]
         assert connection.direct.send_now(words)
         payloads = [word if isinstance(word, bytes) else word.encode() for word in words]
         expected = [Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=[]) for payload in payloads]

@@ -344,8 +344,9 @@ class Judge:
 
     def verdict(self, item_id: str) -> None:
         """The words of an utterance are about to be reported, or that there are none."""
-        self.caller.waiting.discard(item_id)
-        self.caller.over.add(item_id)
+        if item_id in self.caller.open | self.caller.waiting:
+            self.caller.waiting.discard(item_id)
+            self.caller.over.add(item_id)
 
     def rest(self) -> None:
         """All that follows from one input has been seen."""

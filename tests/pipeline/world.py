@@ -208,7 +208,7 @@ class World:
         config = self.session.config
         # The line's clock, which no event tells.
         at = round((self.session.s_since_voice + self._since_first()) * config.input_format.rate_hz)
-        return [reports.SpeechScored(at, 0.9 if flag else 0.1, at if flag else 0)]
+        return [reports.SpeechScored(at, 0.9 if flag else 0.1, at if flag else 0)] if at else []
 
     def _since_first(self) -> float:
         return self.session._turns.listening.voice_edge / self.session.config.input_format.rate_hz

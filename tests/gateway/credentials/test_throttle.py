@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.credentials.throttle import MOST_FAILURES, WINDOW_S, Throttle, may_be_proxy
+from gateway.credentials.throttle import CLIENTS_BEHIND_A_PROXY, MOST_FAILURES, WINDOW_S, Throttle, may_be_proxy
 
 HOME = "8.8.8.8"
 
@@ -59,6 +59,8 @@ def test_the_table_is_bounded_and_forgets_the_longest_known() -> None:
 
 def test_an_address_that_is_none_is_counted_too() -> None:
     throttle = Throttle(most_failures=1)
+    failed(throttle, "testclient", CLIENTS_BEHIND_A_PROXY - 1, 0)
+    assert throttle.wait_s("testclient", 0) == 0
     throttle.note_failure("testclient", 0)
     assert throttle.wait_s("testclient", 0) == 61
 
