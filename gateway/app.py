@@ -43,6 +43,7 @@ from pipeline.provider import Prepares
 from pipeline.providers import registry
 from pipeline.responder import Cascade
 from pipeline.toolbox import Toolbox, table_tools
+from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 
 LAG_EVERY_S = 0.1
@@ -131,13 +132,18 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
-        async with SpeechActivity() as activity, asyncio.TaskGroup() as tasks:
+        async with (
+            SpeechActivity() as activity,
+            EndOfTurn(settings.smart_turn_model) as end_of_turn,
+            asyncio.TaskGroup() as tasks,
+        ):
             media.socket = MediaSocket(
                 Exchange(
                     store=store,
                     signature=signatures,
                     metrics=metrics,
                     activity=activity,
+                    end_of_turn=end_of_turn,
                     pacer=Pacer(),
                     agent=agent,
                     cascade=cascade,
@@ -156,6 +162,7 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
                     allowances=Allowances(settings.realtime_responses_per_min),
                     metrics=metrics,
                     activity=activity,
+                    end_of_turn=end_of_turn,
                     agent=agent,
                     cascade=cascade,
                     limits=limits,
@@ -174,7 +181,7 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
 
     routes: list[BaseRoute] = [
         *voice.routes(desk),
-        *control.routes(desk),
+        *control.routes(desk, door),
         WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
         *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
         *http.routes(door, settings, configurer(agent, limits)),

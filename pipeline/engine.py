@@ -235,7 +235,7 @@ class Engine:
             case commands.DropTranscription(item_id=item_id):
                 self._transcriptions.drop(item_id)
             case commands.JudgeTurn():
-                if self._end_of_turn is not None:
+                if self._end_of_turn is not None and self._end_of_turn.is_there:
                     self._tasks.create_task(self._judge_turn(command, self._end_of_turn))
             case commands.Respond(response_id=response_id):
                 # The format as it is now: an update may come before the task has begun.

@@ -50,6 +50,8 @@ class ItemRequests:
         self._make_id = make_id
         self._limits = limits
         self._takes_images = takes_images
+        self._created: dict[str, int] = {}
+        """The size of each item the peer has put in, in bytes."""
         self._created_bytes = 0
         self._truncated: set[str] = set()
 
@@ -69,13 +71,13 @@ class ItemRequests:
         """
         item = event.item if event.item.id else msgspec.structs.replace(event.item, id=self._make_id("item"))
         self._check(item)
+        item, sound = _without_sound(item)
         size = len(msgspec.json.encode(item))
         if self._created_bytes + size > self._limits.conversation_bytes:
             text = (
                 f"The conversation would hold more than {self._limits.conversation_bytes} bytes of created items."
             )
             raise BadEvent("conversation_full", text, "item")
-        item, sound = _without_sound(item)
         try:
             events = self.added(item, event.previous_item_id)
         except DuplicateItem as error:
@@ -83,6 +85,7 @@ class ItemRequests:
         except UnknownItem as error:
             code = "item_create_invalid_previous_item_id"
             raise BadEvent(code, str(error), "previous_item_id") from error
+        self._created[item.id] = size
         self._created_bytes += size
         self._line.kept.write(item.id, sound)
         return item, sound, events
@@ -149,6 +152,7 @@ class ItemRequests:
             self._conversation.delete(event.item_id)
         except UnknownItem as error:
             return self.refused("item_delete_invalid_item_id", str(error), "item_id", event.event_id)
+        self._created_bytes -= self._created.pop(event.item_id, 0)
         self._line.kept.drop(event.item_id)
         return [wire.ConversationItemDeleted(event_id=self._make_id("event"), item_id=event.item_id)]
 

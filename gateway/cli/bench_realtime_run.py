@@ -34,8 +34,9 @@ GENERATOR_LATE_MS = LATE_MS / 2
 LEAD_MS = 300
 """Of phone calls, which this benchmark has none of."""
 
-FAR_FROM_FULL_PERCENT = 50.0
-"""Below so much of the core the next level is half as many sessions again, above it one step more."""
+FULL_PERCENT = 90.0
+"""Of the core. A level goes half the way there by what a session has cost so far: a maximum is approached in
+strides and met in steps."""
 
 TRIES = 2
 """A level counts as too many only if it fails twice: a machine has bad moments of its own."""
@@ -119,8 +120,8 @@ class Rig:
         """The next one: more sessions, or the same again if it was not sustained."""
         last = self.levels[-1]
         if last.sustained:
-            is_far = last.cpu_percent < FAR_FROM_FULL_PERCENT
-            self._wanted = last.sessions + (max(options.step, last.sessions // 2) if is_far else options.step)
+            room = last.sessions * (FULL_PERCENT / max(1.0, last.cpu_percent) - 1)
+            self._wanted = last.sessions + max(options.step, int(min(last.sessions, room) / 2))
         return await self._measure(options)
 
     async def _measure(self, options: Options) -> Figures:

@@ -43,6 +43,7 @@ from pipeline.limits import Limits
 from pipeline.responder import Cascade
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
+from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Exchange:
     """A call is over though no webhook has said so yet."""
     directory: Directory = field(default_factory=Directory)
     """Where calls that are streaming can be joined by side-bands, under their CallSid."""
+    end_of_turn: EndOfTurn | None = None
 
 
 class MediaSocket:
@@ -230,6 +232,7 @@ class _Stream:
             toolbox=exchange.toolbox,
             observe=chronicle.note,
             now=pacer.now,
+            end_of_turn=exchange.end_of_turn,
         )
         phone.report_to(engine.report)
         timeline = Timeline(start.audio_format)

@@ -105,7 +105,7 @@ def _is_transcription(query: Mapping[str, str]) -> bool:
             "invalid_intent", f"Invalid intent: '{intent[:64]}'. Supported values are: 'transcription'.", "intent"
         )
     if intent is not None and model is not None:
-        words = "A transcription session takes no model in its address; name it with session.update."
+        words = "You must not provide a model parameter for transcription sessions."
         raise ConfigRefused("invalid_model", words, "model")
     if model is not None and not 0 < len(model) <= MOST_MODEL_CHARS:
         words = f"Invalid model: expected a name of at most {MOST_MODEL_CHARS} characters."

@@ -22,7 +22,7 @@ from gateway.realtime.allowance import EventRate, ResponseAllowance
 from gateway.realtime.floor import Floor
 from gateway.realtime.peer import Peer
 from pipeline.audio.formats import Encoding
-from pipeline.engine import Engine
+from pipeline.engine import MOST_BEHIND_MS, Engine
 from pipeline.events.event import ClientEvent
 from pipeline.events.input_audio import InputAudioBufferAppend, InputAudioBufferClear
 from pipeline.events.refusal import BadEvent
@@ -111,9 +111,10 @@ class Ingress:
                 self._is_busy = True
                 entry = self._queue.popleft()
                 self._waiting_bytes -= _size(entry)
+                self._let_in()  # so that pings are answered, and a goodbye heard, while a recording is taken in
                 await self._hear_in_turn(entry)
                 self._is_busy = False
-                self._let_in()
+                await asyncio.sleep(0)  # others have events too
             self._has_work.clear()
 
     # -- at once -------------------------------------------------------------------------------------------------
@@ -126,7 +127,9 @@ class Ingress:
             return
         if type(event) is InputAudioBufferAppend:
             event = self._whole_samples(event)
-            if self._engine.is_behind:
+            length_ms = self._engine.session.config.input_format.seconds_of(event.audio) * 1000
+            # Of a long one, the beginning must still be there when it is judged.
+            if self._engine.is_behind or length_ms > MOST_BEHIND_MS:
                 self._put(event)
                 return
         self._pass_on(event)

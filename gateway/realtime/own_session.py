@@ -119,8 +119,7 @@ async def _converse(
             writing = tasks.create_task(connection.peer.write())
             # Begins once the engine waits: the first event of all is `session.created`.
             reading = tasks.create_task(connection.read(ingress_of(studio, live, connection, direct)))
-            if await live.engine.run() is not None:
-                connection.finish(SessionEnd.PROVIDER_FAILED)
+            await live.engine.run()
             reading.cancel()
             await _say_goodbye(connection, life_s)
             writing.cancel()

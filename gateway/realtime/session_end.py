@@ -20,7 +20,6 @@ class SessionEnd(enum.StrEnum):
     """The client does not take what it is sent."""
     TOO_LARGE = "too_large"
     """It sent a frame past the limit."""
-    PROVIDER_FAILED = "provider_failed"
     STOPPING = "stopping"
     """The gateway stops, and its time to drain is over."""
     FAULT = "fault"
@@ -33,7 +32,6 @@ CLOSES: dict[SessionEnd, tuple[int, str]] = {
     SessionEnd.SESSION_OVER: (1000, "session_over"),
     SessionEnd.SLOW_READER: (1008, "slow_reader"),
     SessionEnd.TOO_LARGE: (1009, "message_too_big"),
-    SessionEnd.PROVIDER_FAILED: (1011, "server_error.provider_failed"),
     SessionEnd.STOPPING: (1001, "server_stopping"),
     SessionEnd.FAULT: (1011, "server_error.internal_error"),
 }

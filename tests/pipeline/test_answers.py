@@ -9,6 +9,7 @@ from pipeline.answers import MOST_FAILURES, Answers
 from pipeline.audio.formats import PCMU
 from pipeline.conversation import Conversation
 from pipeline.events.config import SessionConfig
+from pipeline.events.response import ResponseCreate
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
 from pipeline.limits import USUAL
@@ -18,10 +19,12 @@ from pipeline.provider import Prompt
 from pipeline.response import ResponseState
 from tests.fakes import Ids
 from tests.pipeline.expected import (
+    busy,
     called,
     cancelled,
     closed,
     created,
+    cut_off,
     ended,
     failed,
     has_played,
@@ -30,6 +33,7 @@ from tests.pipeline.expected import (
     result,
     spoken,
     truncated,
+    typed,
     words,
 )
 
@@ -247,3 +251,82 @@ def test_states_of_a_response_are_told_in_the_protocols_words() -> None:
         "failed",
         "incomplete",
     ]
+
+
+def test_a_model_that_is_cut_off_leaves_an_answer_incomplete_whose_every_word_was_said() -> None:
+    """Realtime reference, section D.11."""
+    stage = Stage(plays=False)
+    stage.answers.respond(CONFIG)
+    stage.speak("resp_1", "Good morning to you.", 1_000)
+    stage.ledger.play(RATE_HZ)
+    item = spoken("item_1", "Good morning to you.", "incomplete")
+    assert stage.answers.finish(reports.Finished("resp_1", cut_off="content_filter")) == [
+        *closed("resp_1", "item_1", "Good morning to you.", None, "incomplete"),
+        cut_off("resp_1", item, reason="content_filter"),
+    ]
+    assert stage.ledger.heard("item_1").text == "Good morning to you."
+
+
+def test_an_answer_that_is_held_begins_once_and_is_told_what_was_said_meanwhile() -> None:
+    stage = Stage()
+    answers = stage.answers
+    assert answers.release() == []
+    assert answers.respond(CONFIG, remark="Now.", is_held=True) == [created("resp_1")]
+    assert not answers.is_free
+    stage.conversation.add(typed("mine", "Hello."))
+    told = Prompt(instructions="Be kind.\n\nNow.", items=(typed("mine", "Hello."),))
+    assert answers.release() == [commands.Respond("resp_1", told)]
+    assert answers.release() == []
+
+
+def test_an_answer_that_was_held_and_is_over_is_not_begun_in_place_of_the_next() -> None:
+    answers = Stage().answers
+    answers.respond(CONFIG, is_held=True)
+    answers.cancel("client_cancelled")
+    answers.respond(CONFIG)
+    assert answers.release() == []
+
+
+def test_what_waits_for_the_end_of_an_answer_is_refused_when_it_is_broken_off() -> None:
+    for breaks_off in (lambda a: a.cancel("turn_detected")[1], lambda a: a.interrupt()[1], Answers.close):
+        answers = Stage().answers
+        answers.respond(CONFIG)
+        answers.queued = ResponseCreate(event_id="next")
+        assert breaks_off(answers)[-1] == busy("resp_1", "next")
+        assert answers.queued is None
+
+
+def test_what_waits_is_refused_when_too_many_failures_end_the_call() -> None:
+    answers = Stage().answers
+    answers.respond(CONFIG)
+    for number in range(1, MOST_FAILURES + 1):
+        answers.fail(reports.Failed(f"resp_{number}", "x", "gone"), CONFIG)
+    answers.queued = ResponseCreate(event_id="next")
+    last = f"resp_{MOST_FAILURES + 1}"
+    assert answers.fail(reports.Failed(last, "x", "gone"), CONFIG) == [
+        failed(last, code="x", message="gone"),
+        busy(last, "next"),
+        commands.HangUp("provider_failed", farewell="Sorry."),
+    ]
+
+
+def test_any_number_of_answers_run_out_of_band() -> None:
+    stage = Stage(plays=False)
+    answers = stage.answers
+    answers.respond(CONFIG)
+    items = (typed("", "And?"),)
+    told = Prompt(instructions="Be kind.", items=items)
+    for number in (2, 3):
+        assert answers.respond_aside(CONFIG, items, {"n": "x"}) == [
+            created(f"resp_{number}", {"n": "x"}, conversation_id=None),
+            commands.Respond(f"resp_{number}", told),
+        ]
+    stage.speak("resp_2", "Aside.", 100)
+    assert stage.ledger.end == 0
+    assert list(answers.asides) == ["resp_2", "resp_3"]
+    assert answers.interrupt()[0] == [commands.Cancel("resp_1")]
+    answers.finish(reports.Finished("resp_2"))
+    answers.fail(reports.Failed("resp_3", "x", "gone"), CONFIG)
+    assert (answers.asides, answers.active) == ({}, None)
+    with pytest.raises(KeyError):
+        answers.cancel_aside("resp_2")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.conversation import ROOT, Conversation, DuplicateItem, UnknownItem
-from pipeline.events.items import FunctionCall, InputAudio, Message
+from pipeline.conversation import ROOT, Conversation, DuplicateItem, UnknownItem, telling
+from pipeline.events.items import FunctionCall, InputAudio, InputImage, InputText, Message
 from tests.pipeline.expected import result, said, spoken, typed
 
 
@@ -98,3 +98,25 @@ def test_every_item_stands_behind_the_one_it_was_said_to(steps: list[tuple[str, 
             continue
         mirror.insert(mirror.index(behind) + 1 if behind else 0, item_id)
         assert ids(conversation) == mirror
+
+
+def test_the_words_of_several_pieces_of_sound_stand_in_the_first() -> None:
+    parts = (InputText(text="Two:"), InputAudio(transcript=None), InputAudio(transcript="old"))
+    conversation = Conversation("conv_1", (Message(id="a", role="user", content=parts),))
+    conversation.hear("a", "Hello there.")
+    (item,) = conversation.items
+    assert isinstance(item, Message)
+    assert item.content == (parts[0], InputAudio(transcript="Hello there."), InputAudio(transcript=""))
+
+
+def test_a_picture_tells_something_without_a_word() -> None:
+    picture = Message(id="a", role="user", content=(InputImage(image_url="data:image/png;base64,AA=="),))
+    assert telling((picture, said("b"))) == (picture,)
+
+
+def test_a_conversation_knows_its_length_and_its_end() -> None:
+    conversation = Conversation("conv_1")
+    nobody = conversation.last_id
+    assert (len(conversation), nobody) == (0, None)
+    conversation.add(typed("a", "A."))
+    assert (len(conversation), conversation.last_id) == (1, "a")

@@ -70,3 +70,11 @@ def test_the_buffer_holds_the_end_of_all_that_was_heard(pieces: list[bytes], kee
     assert buffer.heard == len(whole)
     assert buffer.since(ask) == whole[max(ask, buffer.start, 0) :]
     assert buffer.start == min(max(keep, 0), len(whole))
+
+
+def test_what_is_too_much_pushes_out_the_oldest_whole_sample_by_whole_sample() -> None:
+    buffer = InputBuffer(PCM_8K, 5)
+    assert (buffer.most_bytes, buffer.room_bytes) == (4, 4)
+    buffer.append(b"aabb")
+    buffer.append(b"cc")
+    assert (buffer.since(0), buffer.start, buffer.room_bytes) == (b"bbcc", 1, 0)

@@ -11,7 +11,7 @@ import pytest
 from pipeline.audio.apology import APOLOGY_TEXT, apology
 from pipeline.audio.formats import PCM_24K, PCMU, AudioFormat
 from pipeline.commands import Respond
-from pipeline.provider import Prompt, ProviderError, TokensUsed, ToolRequest, WordTime
+from pipeline.provider import CutOff, Prompt, ProviderError, TokensUsed, ToolRequest, WordTime
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.responder import CLAUSES_AHEAD, MODEL_STALL_S, VOICE_STALL_S, Cascade, Responder
 from tests.fakes import (
@@ -250,3 +250,22 @@ async def test_a_provider_error_names_its_provider() -> None:
         with pytest.raises(ProviderError, match="^llm: is out of order$") as caught:
             await anext(outputs)
     assert (caught.value.provider, caught.value.retryable) == ("llm", False)
+
+
+async def test_an_answer_may_have_a_format_a_voice_and_a_pace_of_its_own() -> None:
+    answer = Answer(FakeModel("Hello."), FakeVoice(formats=(PCMU, PCM_24K)))
+    reports = await answer.run(Respond("resp_1", PROMPT, format=PCM_24K, voice="eve", speed=1.2))
+    assert (answer.voice.asked, answer.voice.speeds) == ([(PCM_24K, "eve")], [1.2])
+    assert [len(r.audio) for r in reports if isinstance(r, AudioMade)] == [PCM_24K.bytes_in(WORD_MS)]
+
+
+async def test_a_recording_is_played_in_the_format_that_is_asked_for() -> None:
+    command = Respond("resp_1", PROMPT, script=APOLOGY_TEXT, is_recorded=True, format=PCM_24K)
+    assert (await Answer().run(command))[1] == AudioMade("resp_1", apology(PCM_24K), APOLOGY_TEXT)
+
+
+async def test_a_model_that_is_cut_off_has_its_words_spoken_and_its_tokens_counted() -> None:
+    model = FakeModel(["Good morning", CutOff("max_output_tokens"), TokensUsed(20, 4, 12)])
+    answer = Answer(model)
+    assert (await answer.run())[-1] == Finished("resp_1", 20, 4, 12, "max_output_tokens")
+    assert answer.voice.clauses == ["Good morning"]

@@ -127,3 +127,38 @@ def test_a_message_deleted_by_the_peer_is_closed_outside_the_conversation() -> N
     del expected[-2]  # conversation.item.done
     assert answer.end(ResponseState.COMPLETED)[:-1] == expected
     assert conversation.items == ()
+
+
+def test_a_response_out_of_band_is_told_by_its_own_events_alone() -> None:
+    answer = Response(None, Ids(), CONFIG, {"topic": "x"})
+    outputs = [answer.created(), *answer.say("Hi."), *answer.call("call_1", "look", "{}")]
+    outputs += answer.end(ResponseState.COMPLETED)
+    call = FunctionCall(id="item_2", call_id="call_1", name="look", arguments="{}")
+    about_items = {conv.ConversationItemAdded, conv.ConversationItemDone}
+    in_it = [
+        created("resp_1", {"topic": "x"}, conversation_id=None),
+        *opened("resp_1", "item_1", None),
+        words("resp_1", "item_1", "Hi."),
+        *called("resp_1", "item_2", "call_1", "look", "{}", None, 1),
+        *closed("resp_1", "item_1", "Hi.", None),
+        ended("resp_1", spoken("item_1", "Hi."), call, metadata={"topic": "x"}, conversation_id=None),
+    ]
+    assert outputs == [event for event in in_it if type(event) not in about_items]
+
+
+def test_the_first_response_of_an_empty_conversation_names_it() -> None:
+    answer = response(conversation=Conversation("conv_1"))
+    assert answer.created() == created("resp_1")
+
+
+def test_a_response_shows_how_it_was_to_be_made() -> None:
+    config = replace(CONFIG, voice="eve", max_output_tokens=70, temperature=0.5)
+    event = Response(Conversation("conv_1"), Ids(), config).created()
+    assert isinstance(event, resp.ResponseCreated)
+    shown = event.response
+    assert (shown.voice, shown.max_output_tokens, shown.temperature, shown.output_format) == (
+        "eve",
+        70,
+        0.5,
+        CONFIG.output_format,
+    )

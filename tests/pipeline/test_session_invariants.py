@@ -96,6 +96,6 @@ def test_the_same_inputs_have_the_same_outputs(steps: list[Step], plays: bool, f
 def test_every_kind_of_step_has_something_to_do() -> None:
     """A step that never reaches the session would prove nothing."""
     world = World(plays=True)
-    for step in (("respond", 5, True), ("think", 0, True)):
+    for step in (("hear", 2, False), ("respond", 5, True), ("think", 0, True)):
         world.do(step)
     assert [kind for kind in INPUTS if kind not in ("speak", "say") and not INPUTS[kind](world, 3, True)] == []

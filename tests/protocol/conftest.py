@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httpx2
 import pytest
 
 from pipeline.dialects import Dialect
+from pipeline.provider import Voice
 from pipeline.providers.stub import StubVoice
 from pipeline.responder import Cascade
-from tests.calls.support import RunningGateway, running_gateway
+from tests.calls.support import LIMIT_S, RunningGateway, running_gateway
 from tests.protocol.peer import Peer, connect
 from tests.protocol.providers import Actor, Listener
 
@@ -28,6 +30,13 @@ class House:
 
     running: RunningGateway
     model: Actor
+
+    async def post(self, path: str, body: object = None, **headers: str) -> Any:
+        """What an endpoint over plain HTTP answers to the operator's key, or to other `headers`."""
+        async with httpx2.AsyncClient(base_url=self.running.url, timeout=LIMIT_S) as client:
+            response = await client.post(path, json=body, headers=BEARER | headers)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     @asynccontextmanager
     async def session(
@@ -56,13 +65,12 @@ class House:
             yield peer
 
 
-Opens = Callable[..., AbstractAsyncContextManager[Peer]]
-
-
 @asynccontextmanager
-async def open_house(**settings: str) -> AsyncGenerator[House, None]:
-    model = Actor()
-    providers = Cascade(Listener(), model, StubVoice())
+async def open_house(
+    *, takes_images: bool = True, voice: Voice | None = None, **settings: str
+) -> AsyncGenerator[House, None]:
+    model = Actor(takes_images=takes_images)
+    providers = Cascade(Listener(), model, voice or StubVoice())
     usual = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
     async with running_gateway(providers=providers, **(usual | settings)) as running:
         yield House(running, model)

@@ -140,6 +140,7 @@ async def connect(
         subprotocols=None if subprotocols is None else [Subprotocol(one) for one in subprotocols],
         compression=compression,
         max_size=None,  # the judge measures
+        max_queue=None,  # else what a test does not read keeps the close from being read, too
         open_timeout=LIMIT_S,
         close_timeout=LIMIT_S,
         proxy=None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
@@ -34,7 +35,7 @@ FAILING: Final = "und"
 """The language in which transcription fails; ISO 639-2's for "undetermined"."""
 
 HANG: Final = "hang"
-"""A sentence, then nothing until the answer is cancelled."""
+"""A sentence and one word more, then nothing until the answer is cancelled."""
 
 MUSE: Final = "muse"
 """Not a word until the answer is cancelled."""
@@ -49,9 +50,11 @@ CALL: Final = "call"
 """One function call."""
 
 TELL_AND_CALL: Final = "tell and call twice"
-CALL_AND_HANG: Final = "call and hang"
+CALL_AND_WAIT: Final = "call and wait"
+"""One function call, then nothing until the actor's `gate` is opened."""
 
 SENTENCE: Final = "One two three four five."
+ONE_MORE: Final = " And"
 USED: Final = TokensUsed(input_tokens=30, output_tokens=12, cached_tokens=7)
 ARGUMENTS: Final = '{"city":"Paris"}'
 
@@ -85,10 +88,11 @@ class Actor:
     """Acts out a scene; what is no scene it repeats: "You said: …"."""
 
     name = "actor"
-    takes_images = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_images: bool = True) -> None:
+        self.takes_images = takes_images
         self.prompts: list[Prompt] = []
+        self.gate = asyncio.Event()
 
     async def respond(self, prompt: Prompt) -> AsyncGenerator[ModelOutput, None]:
         """See `LanguageModel`."""
@@ -99,12 +103,15 @@ class Actor:
         if scene in (HANG, FAIL, CUT, TELL_AND_CALL):
             for number, word in enumerate(SENTENCE.split()):
                 yield TextDelta(f"{' ' if number else ''}{word}")
-        if scene in (CALL, TELL_AND_CALL, CALL_AND_HANG):
+        if scene in (CALL, TELL_AND_CALL, CALL_AND_WAIT):
             yield ToolRequest(f"call_a{len(self.prompts)}", "get_weather", ARGUMENTS)
         if scene == TELL_AND_CALL:
             yield ToolRequest(f"call_b{len(self.prompts)}", "get_weather", "{}")
-        if scene in (HANG, CALL_AND_HANG):
+        if scene == HANG:
+            yield TextDelta(ONE_MORE)  # so that the sentence is known to be one, and is spoken
             await asyncio.Event().wait()
+        if scene == CALL_AND_WAIT:
+            await self.gate.wait()
         if scene == FAIL:
             raise ProviderError(self.name, "is out of order", retryable=False)
         if scene not in SCENES:
@@ -115,7 +122,7 @@ class Actor:
         yield USED
 
 
-SCENES: Final = frozenset({HANG, MUSE, FAIL, CUT, CALL, TELL_AND_CALL, CALL_AND_HANG})
+SCENES: Final = frozenset({HANG, MUSE, FAIL, CUT, CALL, TELL_AND_CALL, CALL_AND_WAIT})
 
 
 def _last_words(prompt: Prompt) -> str:
@@ -126,3 +133,23 @@ def _last_words(prompt: Prompt) -> str:
         if isinstance(item, Message) and item.role == "user":
             return "an image" if item.images else item.text
     return ""
+
+
+class OnePiece:
+    """Hums a whole clause as one piece of sound, however long it is."""
+
+    name = "one-piece"
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    async def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        """See `Voice`."""
+        async for clause in clauses:
+            hummed = StubVoice().speak(_alone(clause), format=format, voice=voice, speed=speed)
+            async with aclosing(hummed) as pieces:
+                yield Speech(b"".join([piece.audio async for piece in pieces]), clause)
+
+
+async def _alone(clause: str) -> AsyncGenerator[str, None]:
+    yield clause

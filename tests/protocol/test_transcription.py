@@ -8,13 +8,14 @@ import pytest
 
 from pipeline.audio.formats import PCM_24K, PCMU
 from pipeline.dialects import Dialect
-from tests.protocol.conftest import BEARER, House
+from tests.protocol.conftest import House
 from tests.protocol.peer import joined, message, names
 from tests.protocol.providers import FAILING, HEARD, SILENT
 from tests.protocol.sound import duration_ms, speech
 
 pytestmark = pytest.mark.anyio
 
+WHISPER = {"input_audio_transcription": {"model": "whisper-1"}}
 PREFIX = "conversation.item.input_audio_transcription."
 DELTA, COMPLETED, FAILED = PREFIX + "delta", PREFIX + "completed", PREFIX + "failed"
 
@@ -68,13 +69,14 @@ async def test_a_transcription_session_transcribes_turns_and_answers_none(house:
         assert await peer.fence() == []
 
 
-@pytest.mark.proves("B1-transcription-update")
+@pytest.mark.proves("B1-transcription-update", "A2-beta-transcription")
 async def test_the_beta_has_an_update_and_an_answer_of_its_own_for_transcription_sessions(house: House) -> None:
-    beta = {**BEARER, "OpenAI-Beta": "realtime=v1"}
-    path = "/v1/realtime?intent=transcription"
-    async with house.session(path, dialect=Dialect.BETA, headers=beta) as peer:
+    minted = await house.post("/v1/realtime/transcription_sessions", WHISPER)
+    secret = {"Authorization": f"Bearer {minted['client_secret']['value']}"}
+    async with house.session("/v1/realtime", dialect=Dialect.BETA, headers=secret) as peer:
         assert names(peer.frames)[0] == "transcription_session.created"
-        wanted = {"input_audio_transcription": {"model": "a", "language": "en"}, "turn_detection": None}
+        assert peer.frames[0]["session"]["input_audio_transcription"] == WHISPER["input_audio_transcription"]
+        wanted = {"input_audio_transcription": {"model": "whisper-1", "language": "en"}, "turn_detection": None}
         await peer.send("transcription_session.update", session=wanted)
         session = (await peer.expect("transcription_session.updated"))["session"]
     assert {key: session[key] for key in wanted} == wanted

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from gateway.realtime.peer import MOST_WAITING_BYTES
+from pipeline.session import Session
 from tests.calls.support import LIMIT_S, cascade, tasks_gone
-from tests.fakes import STALL, FakeModel
+from tests.fakes import STALL, FakeModel, failure
 from tests.realtime.support import GAP, OPERATOR_TOKEN, Service, service, speech
 
 pytestmark = pytest.mark.anyio
@@ -177,3 +178,53 @@ async def test_a_client_that_does_not_read_is_given_up_and_others_are_unharmed()
             assert grown_bytes < 4 * MOST_WAITING_BYTES
         finally:
             raw.close()
+
+
+@pytest.mark.parametrize("pad", ["", "x" * 100_000], ids=["small", "large"])
+async def test_a_fault_of_ours_ends_the_session_it_is_in_and_no_other(
+    pad: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    receive = Session.receive
+
+    def fail(self: Session, event: Any) -> Any:
+        if event.event_id == "fatal":
+            raise ZeroDivisionError
+        return receive(self, event)
+
+    monkeypatch.setattr(Session, "receive", fail)
+    async with service() as gateway, gateway.session() as other:
+        async with gateway.session() as client:
+            await client.say("response.cancel", event_id="fatal", pad=pad)
+            assert await client.closed() == (1011, "server_error.internal_error")
+        await until(lambda: ended(gateway, "fault") == 1)
+        await other.say("input_audio_buffer.clear")
+        await other.hear("input_audio_buffer.cleared")
+    assert "fault of ours" in caplog.text
+
+
+async def test_a_fault_of_ours_in_a_side_band_ends_that_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Session.receive
+
+    def fail(self: Session, event: Any) -> Any:
+        if event.event_id == "fatal":
+            raise ZeroDivisionError
+        return receive(self, event)
+
+    monkeypatch.setattr(Session, "receive", fail)
+    async with service() as gateway, gateway.session() as client:
+        id = client.of("session.created")[0]["session"]["id"]
+        async with gateway.connected(f"/v1/realtime?call_id={id}") as side_band:
+            await side_band.say("response.cancel", event_id="fatal", pad="x" * 100_000)
+            assert await side_band.closed() == (1011, "server_error.internal_error")
+        await client.say("input_audio_buffer.clear")
+        await client.hear("input_audio_buffer.cleared")
+
+
+async def test_a_provider_that_keeps_failing_ends_no_session() -> None:
+    model = FakeModel(*[[failure()] for _ in range(8)], "At last.")
+    async with service(cascade(model=model)) as gateway, gateway.session(output_modalities=["text"]) as client:
+        states = []
+        for _ in range(9):
+            await client.say("response.create")
+            states.append((await client.hear("response.done"))["response"]["status"])
+        assert states == ["failed"] * 8 + ["completed"]

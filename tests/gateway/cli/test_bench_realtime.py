@@ -17,7 +17,7 @@ from tests.gateway.cli.realtime_figures import FIGURES
 
 ROOT = Path(__file__).parents[3]
 
-ECHO = replace(FIGURES, sessions=100)
+ECHO = replace(FIGURES, sessions=100, cpu_percent=80.0)
 MADE = replace(
     ECHO,
     server="gateway",
@@ -91,7 +91,7 @@ def test_the_levels_are_shown_side_by_side_and_what_they_come_to(monkeypatch: py
     ]
     assert (
         shown.stderr.splitlines()[0]
-        == "floor: 100 sessions, sustained, 60.0 % of the core, p99 there and back 1.0 ms"
+        == "floor: 100 sessions, sustained, 80.0 % of the core, p99 there and back 1.0 ms"
     )
 
 
@@ -116,6 +116,14 @@ def test_a_rise_that_time_has_ended_says_at_least() -> None:
     )
 
 
+def test_a_server_that_did_not_carry_the_first_level_carries_fewer() -> None:
+    made = asdict(replace(MADE, sustained=False))
+    summary = summary_of([asdict(ECHO)], [made], floor_is_full=True, gateway_is_full=True)
+    assert told(summary, stepped=True)[-1] == (
+        "Sessions per core: floor 100, gateway fewer than 100: – of the floor (aim: 0.6)."
+    )
+
+
 def test_where_nothing_was_measured_there_is_no_figure() -> None:
     nothing = asdict(replace(ECHO, sustained=False, believable=False, delta_p50=None, cpu_ms_per_session_s=0.0))
     summary = summary_of([nothing], [nothing], floor_is_full=True, gateway_is_full=True)
@@ -129,6 +137,17 @@ def test_figures_of_a_generator_that_was_late_are_not_to_be_believed(monkeypatch
     shown = CliRunner().invoke(bench_realtime.command, [])
     assert shown.exit_code == 1
     assert shown.stdout.splitlines()[-1].startswith("Not to be believed: ")
+
+
+@pytest.mark.parametrize(
+    ("cpu_percent", "is_full", "believable"), [(64.9, True, False), (65.0, True, True), (9.0, False, True)]
+)
+def test_a_floor_that_is_late_with_its_core_half_idle_is_not_to_be_believed(
+    cpu_percent: float, is_full: bool, believable: bool
+) -> None:
+    late = asdict(replace(ECHO, sustained=False, cpu_percent=cpu_percent))
+    summary = summary_of([asdict(ECHO), late], [asdict(MADE)], floor_is_full=is_full, gateway_is_full=True)
+    assert summary["believable"] is believable
 
 
 @pytest.mark.parametrize(

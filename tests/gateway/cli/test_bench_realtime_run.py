@@ -85,7 +85,9 @@ async def test_levels_rise_in_turns_until_each_is_full(
 
     async def measure(rig: Rig, _options: Options) -> Figures:
         wanted = rig._wanted
-        figures = replace(FIGURES, server=rig.name, sessions=wanted, sustained=wanted <= carried[rig.name])
+        figures = replace(
+            FIGURES, server=rig.name, sessions=wanted, cpu_percent=90.0, sustained=wanted <= carried[rig.name]
+        )
         rig.levels.append(figures)
         rig.is_full = not figures.sustained
         return figures
@@ -132,8 +134,10 @@ async def test_a_level_that_fails_is_tried_again_before_it_counts_as_too_many(
         assert (again.sessions, rig.is_full, rig.best) == (2, True, None)
 
 
-@pytest.mark.parametrize(("cpu_percent", "sessions"), [(10.0, 45), (60.0, 37)])
-async def test_far_from_full_it_rises_by_half_and_then_by_a_step(
+@pytest.mark.parametrize(
+    ("cpu_percent", "sessions"), [(0.0, 45), (10.0, 45), (60.0, 37), (50.0, 42), (90.0, 37), (99.0, 37)]
+)
+async def test_it_rises_in_strides_while_the_core_has_room_and_then_in_steps(
     cpu_percent: float, sessions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []

@@ -9,6 +9,7 @@ from pipeline.events.items import (
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
+    InputImage,
     InputText,
     Item,
     Message,
@@ -73,3 +74,15 @@ def test_the_text_of_a_message_is_all_its_words_whatever_they_arrived_as() -> No
     )
     assert Message(id="a", role="user", content=parts).text == "One two three four"
     assert Message(id="a", role="user", content=()).text == ""
+
+
+def test_a_picture_has_no_words_and_is_found() -> None:
+    picture = InputImage(image_url="data:image/png;base64,AA==")
+    message = Message(id="a", role="user", content=(InputText(text="See."), picture))
+    assert (message.text, message.images) == ("See.", (picture,))
+
+
+def test_a_message_that_was_cut_has_a_part_without_words() -> None:
+    """Realtime reference, section D.7: no `transcript`, rather than an empty one or a null."""
+    assert msgspec.to_builtins(OutputAudio()) == {"type": "output_audio"}
+    assert Message(id="a", role="assistant", content=(OutputAudio(),)).text == ""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.audio.formats import PCMU
-from pipeline.events.config import ServerVad
-from pipeline.reports import Transcribed, TranscriptionFailed
-from pipeline.turn.listening import DIGITS_PAUSE_MS, SCORE_LAG_MS, Listening, Utterance
+from pipeline.audio.formats import PCM_8K, PCMU
+from pipeline.events.config import SemanticVad, ServerVad, TurnDetection
+from pipeline.reports import Transcribed, TranscriptionFailed, TurnJudged
+from pipeline.turn.listening import (
+    DIGITS_PAUSE_MS,
+    JUDGED_MS,
+    SCORE_LAG_MS,
+    Listening,
+    Utterance,
+)
+from pipeline.turn.semantic_vad import PREFIX_PADDING_MS
 from tests.fakes import Ids
 from tests.pipeline.feeding import line, silence, speech
 
 RULE = ServerVad(prefix_padding_ms=300, silence_duration_ms=500)
 
 
-def listening(rule: ServerVad | None = RULE) -> Listening:
+def listening(rule: TurnDetection | None = RULE) -> Listening:
     return Listening(PCMU, rule, Ids(), most_bytes=100_000, keeps_sound=True)
 
 
@@ -148,3 +155,102 @@ def test_a_frame_ends_the_utterance_without_waiting_for_the_next_score() -> None
     assert ear.end_if_silent() is utterance
     assert (ear.current, ear.voice_edge) == (None, 1_032 * 8)
     assert listening(None).end_if_silent() is None
+
+
+def test_an_ended_utterance_carries_its_sound_where_sound_is_kept() -> None:
+    for keeps, kept in ((True, line(332)), (False, b"")):
+        ear = Listening(PCMU, RULE, Ids(), most_bytes=100_000, keeps_sound=keeps)
+        begun(ear)
+        assert ear.end_utterance() is not None
+        assert [u.audio for u in ear._waiting.values()] == [kept]
+
+
+def test_sound_by_the_way_is_waited_for_and_is_no_turn() -> None:
+    ear = listening()
+    assert not ear.has_sound
+    ear.expect("mine", 800)
+    assert (ear.is_waiting, ear.is_settled, ear.has_sound) == (True, False, True)
+    utterance = ear.understood(Transcribed("mine", "Hi.", True))
+    assert utterance == Utterance("mine", begins=0, samples=800, is_turn=False)
+    assert not ear.is_waiting
+
+
+def test_a_guess_may_be_told_once_its_utterance_has_ended() -> None:
+    ear = listening()
+    utterance = begun(ear)
+    partial = Transcribed("item_1", "Hello", False)
+    assert ear.guess(partial) is None
+    ear.end_utterance()
+    assert ear.guess(partial) is utterance
+    assert utterance.transcript.news() == "Hello"
+    assert ear.guess(Transcribed("item_7", "Hello", False)) is None
+
+
+def test_before_the_first_sound_another_format_may_be_heard_in() -> None:
+    ear = listening()
+    ear.hear_in(PCM_8K)
+    ear.hear(bytes(PCM_8K.bytes_in(1_000)))
+    assert ear.buffer.kept_ms == RULE.prefix_padding_ms + SCORE_LAG_MS
+    assert (ear.buffer.heard, ear.has_sound) == (8_000, True)
+
+
+SEMANTIC = SemanticVad()
+
+
+def spoken_to(ear: Listening, until_ms: int) -> None:
+    """Somebody speaks from the first moment until this one."""
+    for at_ms in range(20, until_ms + 20, 20):
+        ear.hear(line(20))
+        ear.judge(speech(at_ms))
+
+
+def quiet(ear: Listening, ms: int) -> Utterance | None:
+    """A pause of this length; the utterance, if it ends one."""
+    for _ in range(ms // 20):
+        ear.hear(line(20))
+        at_ms = ear.buffer.heard // 8
+        if ended := ear.end_if_silent() or ear.judge(silence(at_ms)):
+            return ended
+    return None
+
+
+def test_the_sense_decides_when_a_semantic_turn_ends() -> None:
+    ear = listening(SEMANTIC)
+    spoken_to(ear, 1_000)
+    ear.guess(Transcribed("item_1", "I would like a", False))
+    assert quiet(ear, 1_000) is None
+    ear.understood(Transcribed("item_1", "I would like a table.", True))
+    assert quiet(ear, 20) is not None
+
+
+def test_a_pause_is_to_be_judged_once_with_its_newest_sound() -> None:
+    ear = listening(SEMANTIC)
+    assert ear.unjudged_pause() is None, "nobody speaks"
+    spoken_to(ear, JUDGED_MS + 2_000)
+    assert quiet(ear, 200) is None
+    assert ear.unjudged_pause() == ("item_1", line(JUDGED_MS))
+    assert ear.unjudged_pause() is None
+    ear.judge_turn(TurnJudged("item_7", 0.9))
+    assert quiet(ear, 180) is None
+    ear.judge_turn(TurnJudged("item_1", 0.9))
+    assert quiet(ear, 20) is not None
+    ear.judge_turn(TurnJudged("item_1", 0.9))
+
+
+def test_where_silence_alone_decides_no_pause_is_judged() -> None:
+    ear = listening()
+    begun(ear)
+    assert ear.unjudged_pause() is None
+    ear.judge_turn(TurnJudged("item_1", 0.9))
+    ear.guess(Transcribed("item_1", "Done.", False))
+    assert ear.current is not None
+
+
+def test_a_semantic_rule_takes_over_in_the_middle_and_has_padding_of_its_own() -> None:
+    ear = listening()
+    utterance = begun(ear)
+    ear.follow(SEMANTIC)
+    assert quiet(ear, 680) is None
+    assert quiet(ear, 20) is utterance
+    ear.hear(line(5_000))
+    assert ear.buffer.kept_ms == PREFIX_PADDING_MS + SCORE_LAG_MS

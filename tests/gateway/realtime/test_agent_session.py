@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.credentials.credential import Credential, Kind, Scope
+from gateway.errors import ConfigRefused
+from gateway.realtime.agent_session import config_for, configurer, default_config, limits_of
+from gateway.realtime.handshake import Wanted
+from pipeline.agent import Agent
+from pipeline.audio.formats import PCM_24K
+from pipeline.dialects import Dialect
+from pipeline.events.config import ServerVad, Transcription
+
+AGENT = Agent(name="reception", greeting="Hello.", instructions="Be kind.", voice="anna", language="en-US")
+LIMITS = limits_of(24)
+
+
+def wanted(session: object = None, *, dialect: Dialect | None = None, model: str | None = None) -> Wanted:
+    credential = Credential(
+        owner="acme",
+        scopes=frozenset({Scope.REALTIME}),
+        kind=Kind.CLIENT_SECRET,
+        session=session,
+        dialect=dialect,
+    )
+    return Wanted(dialect=Dialect.GA, credential=credential, model=model)
+
+
+def test_a_session_is_the_agents_in_the_protocols_defaults_and_without_its_tools() -> None:
+    config = default_config(AGENT)
+    assert (config.instructions, config.voice, config.language) == ("Be kind.", "anna", "en-US")
+    assert config.model == "reception"
+    assert config.turn_detection == ServerVad()
+    assert (config.input_format, config.output_format) == (PCM_24K, PCM_24K)
+    assert config.tools == ()
+    assert config.transcription is None
+    assert default_config(AGENT, model="gpt-x").model == "gpt-x"
+
+
+def test_a_transcription_session_transcribes_without_being_asked() -> None:
+    config = default_config(AGENT, is_transcription=True)
+    assert (config.type, config.transcription) == ("transcription", Transcription())
+
+
+def test_a_secrets_session_stands_above_the_address() -> None:
+    session = {"type": "realtime", "model": "bound", "instructions": "Bound."}
+    config = config_for(wanted(session, model="asked"), AGENT, LIMITS)
+    assert (config.model, config.instructions) == ("bound", "Bound.")
+    assert config_for(wanted(model="asked"), AGENT, LIMITS).model == "asked"
+    secret = wanted({"type": "transcription"})
+    assert config_for(secret, AGENT, LIMITS).type == "transcription"
+    beta = wanted({"modalities": ["text"]}, dialect=Dialect.BETA)
+    assert config_for(beta, AGENT, LIMITS).output_modality == "text"
+
+
+def test_a_session_object_over_http_is_echoed_whole_or_refused_by_name() -> None:
+    configure = configurer(AGENT, LIMITS)
+    assert configure(None, Dialect.GA, False)["instructions"] == "Be kind."
+    assert configure({"type": "realtime", "instructions": "Other."}, Dialect.GA, False)["instructions"] == "Other."
+    assert configure(None, Dialect.GA, True)["type"] == "transcription"
+    with pytest.raises(ConfigRefused) as refused:
+        configure({"type": "realtime", "nonsense": 1}, Dialect.GA, False)
+    assert (refused.value.code, refused.value.param) == ("unknown_parameter", "session.nonsense")
+
+
+def test_the_size_of_an_event_is_the_operators() -> None:
+    assert limits_of(3).event_bytes == 3 * 1024 * 1024
