@@ -135,7 +135,7 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
         async with (
             SpeechActivity() as activity,
             EndOfTurn(settings.smart_turn_model) as end_of_turn,
-            asyncio.TaskGroup() as tasks,
+            _chores(metrics, desk),
         ):
             media.socket = MediaSocket(
                 Exchange(
@@ -168,16 +168,11 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
                     limits=limits,
                     make_id=make_id,
                     admits=lambda: doors.are_open,
-                    now=_loop_time,
+                    now=time.monotonic,
                 )
             )
-            for provider in (cascade.transcriber, cascade.model, cascade.voice):
-                if isinstance(provider, Prepares):
-                    await provider.prepare()
-            lag, sweep = tasks.create_task(_measure_lag(metrics)), tasks.create_task(_sweep(desk))
+            await _prepare(cascade)
             yield
-            lag.cancel()
-            sweep.cancel()
 
     routes: list[BaseRoute] = [
         *voice.routes(desk),
@@ -242,6 +237,22 @@ def metrics_app(metrics: Metrics) -> Starlette:
 def metrics_page(metrics: Metrics) -> Response:
     body, content_type = metrics.render()
     return Response(body, media_type=content_type)
+
+
+async def _prepare(cascade: Cascade) -> None:
+    for provider in (cascade.transcriber, cascade.model, cascade.voice):
+        if isinstance(provider, Prepares):
+            await provider.prepare()
+
+
+@asynccontextmanager
+async def _chores(metrics: Metrics, desk: FrontDesk) -> AsyncGenerator[None, None]:
+    """What is done again and again while the application lives."""
+    async with asyncio.TaskGroup() as tasks:
+        lag, sweep = tasks.create_task(_measure_lag(metrics)), tasks.create_task(_sweep(desk))
+        yield
+        lag.cancel()
+        sweep.cancel()
 
 
 async def _measure_lag(metrics: Metrics) -> None:

@@ -33,6 +33,7 @@ class _Held:
     """A response that is created, and waits for the words of what was said before it."""
 
     response: Response
+    input: tuple[Item, ...] | None
     remark: str
 
 
@@ -58,7 +59,7 @@ class Answers:
         """Those out of band, by id."""
         self.queued: wire.ResponseCreate | None = None
         """Asked for while the active one, which has called functions, is being closed; it is next."""
-        self._held: _Held | None = None
+        self._held: list[_Held] = []
         self._conversation = conversation
         self._line = line
         self._items = items
@@ -90,27 +91,46 @@ class Answers:
         `is_held`: it is created now, and begins with `release`."""
         response = self.active = Response(self._conversation, self._make_id, config, metadata)
         if is_held:
-            self._held = _Held(response, remark)
+            self._held.append(_Held(response, input, remark))
             return [response.created()]
         items = self._conversation.items if input is None else input
         prompt = prompt_of(config, items, remark)
         return [response.created(), _respond(response, self._line, prompt, script, is_recorded)]
 
-    def release(self) -> list[ServerEvent | commands.Command]:
-        """What was said before is understood: the answer that waited for it may begin."""
-        held, self._held = self._held, None
-        if held is None or held.response is not self.active:
-            return []
-        prompt = prompt_of(held.response.config, self._conversation.items, held.remark)
-        return [_respond(held.response, self._line, prompt)]
-
     def respond_aside(
-        self, config: SessionConfig, items: tuple[Item, ...], metadata: dict[str, str] | None
+        self,
+        config: SessionConfig,
+        *,
+        input: tuple[Item, ...] | None,
+        metadata: dict[str, str] | None,
+        is_held: bool = False,
     ) -> list[ServerEvent | commands.Command]:
         """Begin an answer out of band, beside whatever else runs."""
         response = Response(None, self._make_id, config, metadata)
         self.asides[response.id] = response
+        if is_held:
+            self._held.append(_Held(response, input, ""))
+            return [response.created()]
+        items = self._conversation.items if input is None else input
         return [response.created(), _respond(response, self._line, prompt_of(config, items))]
+
+    def release(self) -> list[commands.Respond]:
+        """What was said before is understood: the answers that waited for it may begin."""
+        released, self._held = self._held, []
+        return [
+            _respond(
+                held.response, self._line, prompt_of(held.response.config, self._heard(held.input), held.remark)
+            )
+            for held in released
+            if self._current(held.response.id) is not None
+        ]
+
+    def _heard(self, input: tuple[Item, ...] | None) -> tuple[Item, ...]:
+        """What a model is told, with the words that were not known when it was asked for."""
+        if input is None:
+            return self._conversation.items
+        find, holds = self._conversation.find, self._conversation.holds
+        return tuple(find(item.id) if holds(item.id) else item for item in input)
 
     def think(self, made: reports.TextMade) -> list[ServerEvent]:
         response = self._current(made.response_id)

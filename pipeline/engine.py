@@ -195,13 +195,15 @@ class Engine:
         kind = type(report)
         if kind is SpeechScored:
             self._has_kept_up.set()
+            if not self._transport.plays:
+                self._set_urgency()
         elif kind is Played or kind is Flushed or kind is AudioMade:
             self._set_urgency()
 
     def _set_urgency(self) -> None:
         """While the agent is heard, every moment that speech goes unnoticed it talks over the caller."""
         if self._ear is not None:
-            self._ear.is_urgent = not self._transport.plays or not self._session.ledger.is_drained
+            self._ear.is_urgent = self._session.is_heard
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""
@@ -257,14 +259,25 @@ class Engine:
                 assert_never(command)
 
     def _open_ear(self) -> None:
-        """Listen in the session's format; nothing happens if that is so already."""
-        format = self._session.config.input_format
-        if self._ear is None or self._ear_format != format:
-            if self._ear is not None:
-                self._ear.close()
-            self._ear_format = format
-            self._ear = self._activity.open(format, self.report)
+        """Listen as the configuration wants it: in its format, and only where turns are to be found."""
+        config = self._session.config
+        wanted = config.input_format if config.turn_detection is not None else None
+        if wanted == self._ear_format:
+            return
+        if self._ear is not None:
+            self._ear.close()
+        self._ear, self._ear_format = None, wanted
+        if wanted is not None:
+            self._ear = self._activity.open(wanted, self._reporter(self._session.heard))
             self._ear.is_urgent = False
+
+    def _reporter(self, begins: int) -> Callable[[SpeechScored], None]:
+        """For an ear that is opened in the middle of the input: its positions count from there."""
+        if not begins:
+            return self.report
+        return lambda score: self.report(
+            SpeechScored(begins + score.end, score.probability, begins + score.loud_until)
+        )
 
     async def _judge_turn(self, command: commands.JudgeTurn, model: EndOfTurn) -> None:
         try:

@@ -36,8 +36,9 @@ class Limits:
     metadata_pairs: int = 16
     metadata_key_chars: int = 64
     metadata_value_chars: int = 512
-    kept_audio_bytes: int = 16 * MIB
-    """Sound of items kept for `conversation.item.retrieve`; the oldest goes first."""
+    kept_audio_bytes: int = 2 * MIB
+    """Sound of items kept for `conversation.item.retrieve`, 40 seconds at 24 kHz; the oldest goes first. One event
+    could not carry half of it."""
 
 
 USUAL = Limits()

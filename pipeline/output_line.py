@@ -63,7 +63,8 @@ class OutputLine:
         return self._told(self._playout.finish(response_id, self.ledger.position))
 
     def flush(self) -> list[ServerEvent]:
-        """Everything after the ledger's position was thrown away. Flush the ledger first: it knows what that cuts."""
+        """Everything after the ledger's position was thrown away; the ledger is flushed first, and tells what that
+        cuts."""
         return self._told(self._playout.flush(self.ledger.position))
 
     def _told(self, happened: list[Happened]) -> list[ServerEvent]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pipeline.answers import Answers, already_active
 from pipeline.commands import Command
-from pipeline.conversation import Conversation
 from pipeline.events import response as wire
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
+from pipeline.events.items import ItemReference
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.output_line import OutputLine
@@ -19,8 +19,7 @@ from pipeline.output_line import OutputLine
 class ResponseRequests:
     """The session's answers as its peer may ask for them."""
 
-    def __init__(self, conversation: Conversation, items: ItemRequests, answers: Answers, line: OutputLine) -> None:
-        self._conversation = conversation
+    def __init__(self, items: ItemRequests, answers: Answers, line: OutputLine) -> None:
         self._items = items
         self._answers = answers
         self._line = line
@@ -35,18 +34,17 @@ class ResponseRequests:
         config = event.config or session
         self._check(event, config)
         input = None if event.input is None else self._items.resolve(event.input)
+        if event.input is not None and not any(isinstance(item, ItemReference) for item in event.input):
+            is_held = False
         if event.is_out_of_band:
-            items = self._conversation.items if input is None else input
-            return self._answers.respond_aside(config, items, event.metadata)
+            return self._answers.respond_aside(config, input=input, metadata=event.metadata, is_held=is_held)
         if active := self._answers.active:
             # A client may send a function's result, and ask on, before it has seen the response's end.
             if active.calls and self._answers.queued is None:
                 self._answers.queued = event
                 return []
             raise BadEvent("conversation_already_has_active_response", already_active(active.id))
-        return self._answers.respond(
-            config, input=input, metadata=event.metadata, is_held=is_held and input is None
-        )
+        return self._answers.respond(config, input=input, metadata=event.metadata, is_held=is_held)
 
     def take_next(self) -> wire.ResponseCreate | None:
         """The request that waited, once it may go on."""

@@ -66,7 +66,7 @@ class Session:
         self._answers = Answers(
             self.conversation, self._line, self._items, make_id, own_tools=own_tools, apology=apology
         )
-        self._responses = ResponseRequests(self.conversation, self._items, self._answers, self._line)
+        self._responses = ResponseRequests(self._items, self._answers, self._line)
         self._turns = Turns(config, self.conversation, self._items, self._answers, self._line, make_id, limits)
 
     @property
@@ -79,9 +79,19 @@ class Session:
         return self._line.ledger
 
     @property
+    def heard(self) -> int:
+        """Samples of the caller's sound since the session began."""
+        return self._turns.listening.buffer.heard
+
+    @property
     def unjudged_ms(self) -> float:
         """Sound heard in which turns are still to be looked for; 0 where the peer commits by itself."""
         return self._turns.listening.unjudged_ms if self.config.turn_detection is not None else 0.0
+
+    @property
+    def is_heard(self) -> bool:
+        """The caller hears an answer just now."""
+        return self._turns.is_over_answer
 
     @property
     def s_since_voice(self) -> float:
@@ -195,14 +205,14 @@ class Session:
 
     def _what_is_due(self) -> list[Output]:
         """An answer, once nobody speaks and all is understood; the end, once the farewell is heard."""
-        if not self._turns.listening.is_waiting and (released := self._answers.release()):
-            return released
+        listening = self._turns.listening
+        due: list[Output] = [] if listening.is_waiting else [*self._answers.release()]
         if asked := self._responses.take_next():
-            return self._respond_by_hand(asked)
-        if self._turns.listening.has_unanswered and self._turns.listening.is_settled and self._answers.is_free:
-            self._turns.listening.has_unanswered = False
-            return self._answers.respond(self.config)
-        return [*self._answers.hang_up_if_due()]
+            return [*due, *self._respond_by_hand(asked)]
+        if listening.has_unanswered and listening.is_settled and self._answers.is_free:
+            listening.has_unanswered = False
+            return [*due, *self._answers.respond(self.config)]
+        return [*due, *self._answers.hang_up_if_due()]
 
     def _respond_by_hand(self, event: resp.ResponseCreate) -> list[Output]:
         try:

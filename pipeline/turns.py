@@ -271,6 +271,11 @@ class Turns:
         if active is not None and active.id == made.response_id:
             self._idle.sound(self.listening.buffer.heard, active.config.output_format.seconds_of(made.audio))
 
+    @property
+    def is_over_answer(self) -> bool:
+        """Whether the caller hears an answer just now, into which what they say would cut."""
+        return self._line.is_sounding if self._line.plays else self._idle.is_playing(self.listening.buffer.heard)
+
     def wait(self) -> None:
         """If no answer runs any more, the wait for the caller begins."""
         if self._answers.active is None and self.listening.current is None:

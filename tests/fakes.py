@@ -288,15 +288,16 @@ class FakeEar:
 
 
 class FakeActivity:
-    """The shared service as far as one engine sees it."""
+    """The shared service as far as one engine sees it. `is_stuck`: its thread never comes round to any window."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_stuck: bool = False) -> None:
         self.ears: list[FakeEar] = []
         self.formats: list[AudioFormat] = []
+        self._is_stuck = is_stuck
 
     def open(self, format: AudioFormat, report: Callable[[SpeechScored], None]) -> FakeEar:
         self.formats.append(format)
-        self.ears.append(FakeEar(report))
+        self.ears.append(FakeEar((lambda _: None) if self._is_stuck else report))
         return self.ears[-1]
 
     @property

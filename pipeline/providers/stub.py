@@ -63,17 +63,17 @@ class StubModel:
 
 
 class StubVoice:
-    """Hums straight in µ-law, so that nothing is transcoded for a telephone.
+    """Hums straight in µ-law and at 24 kHz, so that nothing is transcoded for a telephone or a Realtime client.
 
     A word lasts `word_ms` milliseconds at its own pace.
     """
 
     name = NAME
-    formats: tuple[AudioFormat, ...] = (PCMU,)
+    formats: tuple[AudioFormat, ...] = (PCMU, PCM_24K)
 
     def __init__(self, *, word_ms: int = WORD_MS) -> None:
         self._word_ms = word_ms
-        self._piece = _tone()
+        self._pieces = {format: _tone(format) for format in self.formats}
 
     async def speak(
         self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
@@ -81,18 +81,18 @@ class StubVoice:
         """See `Voice`. Raises `ProviderError` for another format."""
         if format not in self.formats:
             raise ProviderError(NAME, f"hums in {self.formats}, not {format}", retryable=False)
-        word_ms = self._word_ms / speed
+        word_ms, piece = self._word_ms / speed, self._pieces[format]
         async for clause in clauses:
             words = clause.split()
             length = format.bytes_in(word_ms * len(words))
-            whole, rest = divmod(length, len(self._piece))
+            whole, rest = divmod(length, len(piece))
             times = tuple(WordTime(word, round(at * word_ms)) for at, word in enumerate(words))
-            sounds = [self._piece] * whole + ([self._piece[:rest]] if rest else [])
+            sounds = [piece] * whole + ([piece[:rest]] if rest else [])
             for number, sound in enumerate(sounds):
                 yield Speech(sound) if number else Speech(sound, clause, times)
 
 
-def _tone() -> bytes:
-    samples = PCMU.samples_in(bytes(PCMU.bytes_in(PIECE_MS)))
-    phase = 2 * math.pi * _TONE_HZ / PCMU.rate_hz * np.arange(samples)
-    return g711.pcm16_to_ulaw((_TONE_LEVEL * np.sin(phase)).astype("<i2").tobytes())
+def _tone(format: AudioFormat) -> bytes:
+    samples = format.rate_hz * PIECE_MS // 1000
+    phase = 2 * math.pi * _TONE_HZ / format.rate_hz * np.arange(samples)
+    return g711.encode((_TONE_LEVEL * np.sin(phase)).astype("<i2").tobytes(), format.encoding)

@@ -96,8 +96,8 @@ class Ear:
         self._looked_bytes = 0
         is_native = format.rate_hz == self.reading.model_hz
         self._resampler = None if is_native else Resampler(format.rate_hz, self.reading.model_hz)
-        self._whole_bytes = self.reading.window_bytes if is_native else 0
-        """Of sound as it comes that make a window; unknown where it is resampled."""
+        self._whole_bytes = self.reading.window_bytes * format.rate_hz // self.reading.model_hz
+        """Of sound as it comes that make a window."""
         self._partial_bytes = 0
         # One window of the past stays in front: the model's context, and an early look's older half.
         self._sound = bytearray(self._silence())

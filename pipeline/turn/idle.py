@@ -30,6 +30,10 @@ class Idle:
         """So much of an answer's sound was made."""
         self._played_until = max(self._played_until, now) + int(seconds * self._rate_hz)
 
+    def is_playing(self, now: int) -> bool:
+        """Whether sound that was made is still being heard, as far as that can be reckoned."""
+        return now < self._played_until
+
     def arm(self, now: int) -> None:
         """The answer is over; its sound may still be playing."""
         self._since = max(now, self._played_until)

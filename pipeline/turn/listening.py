@@ -76,6 +76,7 @@ class Listening:
         self._was_brought_sound = False
         self._digits = ""
         self._last_digit = 0
+        self._turns: ServerVadTurns | SemanticTurns | None = None
         self.follow(rule)
 
     def follow(self, rule: TurnDetection | None) -> None:
@@ -83,7 +84,9 @@ class Listening:
         self.rule = rule
         rate_hz = self.buffer.format.rate_hz
         spoken_until = self.buffer.heard if self.current else None
-        self._turns: ServerVadTurns | SemanticTurns | None = None
+        if self._turns is None:
+            self.judged = self.buffer.heard  # what came before, nobody judges
+        self._turns = None
         self._semantic: SemanticTurns | None = None
         padding_ms = 0
         match rule:

@@ -110,6 +110,7 @@ def report(name: str, found: Sequence[Interruption], record_property: Callable[[
     return mean_ms
 
 
+@pytest.mark.proves("E2-phone")
 async def test_an_interrupted_agent_falls_silent_and_knows_exactly_what_was_heard(
     record_property: Callable[[str, object], None],
 ) -> None:

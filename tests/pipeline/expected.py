@@ -73,7 +73,9 @@ def committed(item_id: str, previous: str | None) -> list[ServerEvent]:
 def understood(item_id: str, text: str, seconds: float, told: str = "") -> list[ServerEvent]:
     """The words are known; `told` of them were told before."""
     rest = text.removeprefix(told)
-    delta: list[ServerEvent] = [conv.TranscriptionDelta(event_id=EVENT, item_id=item_id, delta=rest)] if rest else []
+    delta: list[ServerEvent] = (
+        [conv.TranscriptionDelta(event_id=EVENT, item_id=item_id, delta=rest)] if rest else []
+    )
     return [
         *delta,
         conv.TranscriptionCompleted(event_id=EVENT, item_id=item_id, transcript=text, seconds=seconds),

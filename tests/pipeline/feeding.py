@@ -18,12 +18,13 @@ from tests.fakes import Ids
 
 Input: TypeAlias = bytes | ClientEvent | Report
 
+TOOLS = (FunctionTool("find_table"),)
 CONFIG = SessionConfig(
     instructions="Be kind.",
     input_format=PCMU,
     output_format=PCMU,
     turn_detection=ServerVad(prefix_padding_ms=300, silence_duration_ms=500),
-    tools=(FunctionTool("find_table"),),
+    tools=TOOLS,
     transcription=Transcription(),
 )
 MANUAL = SessionConfig(
@@ -31,7 +32,7 @@ MANUAL = SessionConfig(
     input_format=PCMU,
     output_format=PCMU,
     turn_detection=None,
-    tools=CONFIG.tools,
+    tools=TOOLS,
     transcription=Transcription(),
 )
 
@@ -87,7 +88,7 @@ def turn(at_ms: int) -> tuple[list[Input], list[Input]]:
 
 def prompt(*items: Item, instructions: str = "Be kind.") -> Prompt:
     """What the model is told."""
-    return Prompt(instructions=instructions, items=items, tools=CONFIG.tools)
+    return Prompt(instructions=instructions, items=items, tools=TOOLS)
 
 
 def text(response: int, words: str) -> TextMade:

@@ -63,6 +63,7 @@ class Responses:
     running: dict[str, Running] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     aside_items: set[str] = field(default_factory=set)
+    aside_calls: set[str] = field(default_factory=set)
 
     @property
     def active(self) -> str | None:
@@ -96,6 +97,8 @@ class Responses:
                     assert before.item == item
             case resp.OfItem():
                 self._see_part(output, before)
+            case commands.CallTool(call_id=call_id):
+                assert call_id not in self.aside_calls, "the peer's to run"
             case _:
                 pass
 
@@ -113,6 +116,8 @@ class Responses:
     def _see_part(self, event: resp.OfItem, before: Output | None) -> None:
         running = self.running[event.response_id]
         opened = running.items[event.item_id]
+        if isinstance(event, resp.FunctionCallArgumentsDone) and not running.is_default:
+            self.aside_calls.add(event.call_id)
         assert opened.index == event.output_index
         kind = type(event)
         if isinstance(event, resp.ContentPartAdded):
@@ -314,6 +319,9 @@ class Judge:
                 assert not has_begun, "what stops sound stands first"
             has_begun |= not isinstance(output, Command)
             self._see_session(output, event_id)
+            if isinstance(output, commands.Respond):
+                is_new = isinstance(before, resp.ResponseCreated) and before.response.id == output.response_id
+                assert is_new or not self.caller.waiting, "what was held waits for all that was said"
             self.caller.see(output, before, self.config, self.responses.active is not None)
             self.items.see(output, before)
             self.responses.see(output, before)
@@ -351,8 +359,8 @@ class Judge:
     def rest(self) -> None:
         """All that follows from one input has been seen."""
         active = self.responses.active
-        if active is not None and not self.caller.waiting:
-            assert self.responses.running[active].has_begun, "a response that was held begins"
+        if not self.caller.waiting:
+            assert all(r.has_begun for r in self.responses.running.values()), "a response that was held begins"
         assert list(self.asked.values()) in ([], [active]), "one may wait, for the one that runs"
         assert not self.responses.aside_items & set(self.items.order), "out of band is out of the conversation"
 

@@ -17,6 +17,7 @@ from pipeline.observations import Observation
 from pipeline.responder import Cascade
 from pipeline.session import Session
 from pipeline.toolbox import Tool, Toolbox
+from pipeline.turn.end_of_turn import EndOfTurn
 from tests.fakes import (
     FRAME_MS,
     VOICE_BYTE,
@@ -29,7 +30,9 @@ from tests.fakes import (
 )
 from tests.virtual_time import now_s, settle
 
-PHONE_CONFIG = SessionConfig(input_format=PCMU, output_format=PCMU, instructions="Be kind.", language="en-US", transcription=Transcription())
+PHONE_CONFIG = SessionConfig(
+    input_format=PCMU, output_format=PCMU, instructions="Be kind.", language="en-US", transcription=Transcription()
+)
 APOLOGY = "Sorry about that."
 LONGEST_CALL_S = 600
 
@@ -102,11 +105,13 @@ async def phone_call(
     tools: tuple[Tool, ...] = (),
     config: SessionConfig = PHONE_CONFIG,
     greeting: str = "",
+    activity: FakeActivity | None = None,
+    end_of_turn: EndOfTurn | None = None,
 ) -> AsyncIterator[PhoneCall]:
     """A call that runs until the block ends or it hangs up. Nothing of it is left behind: no task, no generator."""
     before = asyncio.all_tasks()
     toolbox = Toolbox(tools)
-    phone, activity = phone or FakePhone(), FakeActivity()
+    phone, activity = phone or FakePhone(), activity or FakeActivity()
     session = Session(config, Ids(), plays=phone.plays, own_tools=toolbox.names, apology=APOLOGY)
     transcriber, model, voice = transcriber or FakeTranscriber(), model or FakeModel(), voice or FakeVoice()
     cascade = Cascade(transcriber, model, voice, "anna")
@@ -119,6 +124,7 @@ async def phone_call(
         toolbox=toolbox,
         observe=lambda observation: observed.append((now_s(), observation)),
         now=now_s,
+        end_of_turn=end_of_turn,
     )
     async with asyncio.timeout(LONGEST_CALL_S), asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(phone.play(engine.report))

@@ -317,7 +317,7 @@ def test_any_number_of_answers_run_out_of_band() -> None:
     items = (typed("", "And?"),)
     told = Prompt(instructions="Be kind.", items=items)
     for number in (2, 3):
-        assert answers.respond_aside(CONFIG, items, {"n": "x"}) == [
+        assert answers.respond_aside(CONFIG, input=items, metadata={"n": "x"}) == [
             created(f"resp_{number}", {"n": "x"}, conversation_id=None),
             commands.Respond(f"resp_{number}", told),
         ]

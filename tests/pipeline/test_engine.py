@@ -5,30 +5,54 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from pipeline.audio.apology import apology
-from pipeline.audio.formats import PCM_8K, PCM_16K, PCMU
+from pipeline.audio.formats import PCM_8K, PCM_16K, PCMU, AudioFormat
 from pipeline.commands import HangUp
-from pipeline.events.config import ServerVad
+from pipeline.engine import KEEP_UP_S, MOST_BEHIND_MS, Engine
+from pipeline.events.config import SemanticVad, ServerVad
 from pipeline.events.conversation import ConversationItemTruncated, TranscriptionFailedEvent
+from pipeline.events.event import ServerEvent
 from pipeline.events.input_audio import (
+    InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
     SpeechStarted,
     SpeechStopped,
 )
-from pipeline.events.response import OutputAudioDelta, ResponseCreate, ResponseCreated, ResponseDone
+from pipeline.events.response import (
+    OutputAudioDelta,
+    ResponseCancel,
+    ResponseCreate,
+    ResponseCreated,
+    ResponseDone,
+)
+from pipeline.events.session import SessionUpdate
 from pipeline.observations import CutShort, Interrupted, ProviderTimed, ToolTimed, TurnTimed
 from pipeline.provider import FunctionTool, ToolRequest
 from pipeline.reports import DigitPressed, Played
-from pipeline.responder import MODEL_STALL_S, VOICE_STALL_S
-from pipeline.toolbox import TOOL_LIMIT_S, Tool, ToolResult
+from pipeline.responder import MODEL_STALL_S, VOICE_STALL_S, Cascade
+from pipeline.toolbox import TOOL_LIMIT_S, Tool, Toolbox, ToolResult
 from pipeline.transcriptions import PIECE_MS, STALL_PER_S, TRANSCRIPT_STALL_S, UTTERANCE_BACKLOG
-from tests.fakes import STALL, WORD_MS, FakeModel, FakePhone, FakeTranscriber, FakeVoice, Wait, failure
+from pipeline.turn import semantic_vad
+from pipeline.turn.end_of_turn import EndOfTurn
+from tests.fakes import (
+    STALL,
+    VOICE_BYTE,
+    WORD_MS,
+    FakeActivity,
+    FakeModel,
+    FakePhone,
+    FakeTranscriber,
+    FakeVoice,
+    Wait,
+    failure,
+)
 from tests.pipeline.phone_call import APOLOGY, PHONE_CONFIG, phone_call
 from tests.virtual_time import VIRTUAL_TIME, VirtualTime, now_s, settle
 
@@ -496,3 +520,232 @@ async def test_a_client_that_plays_for_itself_is_never_flushed() -> None:
         call.engine.stop()
         await settle()
         assert "flush" not in call.phone.told
+
+
+async def test_answers_out_of_band_run_beside_the_conversations() -> None:
+    model = FakeModel([Wait(1.0), "I was first."], [Wait(0.3), "Aside."], [Wait(0.6), "Aside too."])
+    async with phone_call(model=model, phone=FakePhone(plays=False)) as call:
+        aside = ResponseCreate(
+            is_out_of_band=True, config=msgspec.structs.replace(PHONE_CONFIG, output_modality="text")
+        )
+        for event in (ResponseCreate(), aside, aside):
+            call.engine.receive(event)
+        await settle()
+        assert call.model.running == 3
+        await call.wait(2_000)
+        assert [d.response.id for d in call.seen(ResponseDone)] == ["resp_2", "resp_3", "resp_1"]
+        assert call.seen_at(ResponseDone) == [pytest.approx(at_s, abs=0.01) for at_s in (0.3, 0.6, 1.0)]
+        assert call.said == [("assistant", "I was first.")]
+        assert call.voice.clauses == ["I was first."]
+
+
+async def test_an_answer_out_of_band_goes_on_when_the_caller_cuts_in() -> None:
+    model = FakeModel([STALL], [Wait(2.0), "Aside."])
+    async with phone_call(model=model, phone=FakePhone(plays=False)) as call:
+        call.engine.receive(ResponseCreate())
+        call.engine.receive(ResponseCreate(is_out_of_band=True))
+        await call.speak(200)
+        assert call.model.running == 1
+        await call.wait(3_000)
+        assert [d.response.status for d in call.seen(ResponseDone)][:2] == ["cancelled", "completed"]
+
+
+async def test_answers_that_are_cancelled_before_they_begin_leave_nothing_behind() -> None:
+    async with phone_call(model=FakeModel([STALL])) as call:
+        call.engine.receive(ResponseCreate())
+        call.engine.receive(ResponseCancel())
+        await settle()
+        assert (call.model.prompts, call.engine._answers) == ([], {})
+
+
+async def test_an_answer_is_spoken_in_the_format_there_was_when_it_was_asked_for() -> None:
+    voice = FakeVoice(formats=(PCMU, PCM_16K))
+    async with phone_call(model=FakeModel("Hello.", "Again."), voice=voice, phone=FakePhone(plays=False)) as call:
+        call.engine.receive(ResponseCreate())
+        call.engine.receive(SessionUpdate(session=msgspec.structs.replace(PHONE_CONFIG, output_format=PCM_16K)))
+        await call.wait(100)
+        call.engine.receive(ResponseCreate())
+        await call.wait(100)
+        assert [format for format, _ in voice.asked] == [PCMU, PCM_16K]
+        lengths_ms = [call.session.ledger.kept_ms(item.id) for item in call.session.conversation.items]
+        assert lengths_ms == [WORD_MS, WORD_MS]
+
+
+async def test_the_caller_is_heard_in_the_format_that_was_asked_for_last() -> None:
+    async with phone_call(phone=FakePhone(plays=False)) as call:
+        wide = msgspec.structs.replace(PHONE_CONFIG, input_format=PCM_16K)
+        for config in (PHONE_CONFIG, wide, wide):
+            call.engine.receive(SessionUpdate(session=config))
+        assert call.activity.formats == [PCMU, PCM_16K]
+        assert [ear.is_closed for ear in call.activity.ears] == [True, False]
+
+
+async def test_whoever_watches_is_told_what_the_transport_is_told_until_it_leaves() -> None:
+    async with phone_call() as call:
+        one, two = list[ServerEvent](), list[ServerEvent]()
+
+        def leaves(event: ServerEvent) -> None:
+            one.append(event)
+            call.engine.unwatch(leaves)
+
+        before = len(call.phone.told)
+        call.engine.watch(leaves)
+        call.engine.watch(two.append)
+        call.engine.receive(ResponseCancel())
+        call.engine.receive(ResponseCancel())
+        assert (one, two) == (two[:1], call.phone.told[before:])
+        assert len(two) == 2
+
+
+# Sound that comes faster than it was spoken
+
+
+def spoken_ms(ms: int) -> bytes:
+    return VOICE_BYTE * PCMU.bytes_in(ms)
+
+
+async def test_a_whole_recording_at_once_has_its_turns_where_they_were_spoken() -> None:
+    recording = (spoken_ms(640) + PCMU.silence * PCMU.bytes_in(1_000)) * 3
+    transcriber = FakeTranscriber("one", "two", "three")
+    phone = FakePhone(plays=False)
+    async with phone_call(transcriber=transcriber, model=FakeModel("A.", "B.", "C."), phone=phone) as call:
+        await call.engine.take_in(InputAudioBufferAppend(audio=recording))
+        starts_ms = [e.audio_start_ms for e in call.seen(SpeechStarted)]
+        assert starts_ms == [pytest.approx(at_ms, abs=FRAME_AND_WINDOW_MS) for at_ms in (0, 1_340, 2_980)]
+        assert call.session.unjudged_ms <= MOST_BEHIND_MS
+        assert not call.engine.is_behind
+        assert len(call.seen(SpeechStopped)) == 3
+
+
+async def test_sound_that_is_committed_by_hand_is_taken_in_at_once() -> None:
+    config = msgspec.structs.replace(PHONE_CONFIG, turn_detection=None)
+    async with phone_call(config=config, activity=FakeActivity(is_stuck=True)) as call:
+        await call.engine.take_in(InputAudioBufferAppend(audio=spoken_ms(10_000)))
+        assert now_s() == pytest.approx(0, abs=0.001)
+        assert not call.engine.is_behind
+        call.engine.receive(InputAudioBufferCommit())
+        assert len(call.seen(SpeechStarted)) == 0
+        assert call.said == [("user", "")]
+
+
+async def test_an_overloaded_detector_holds_sound_back_for_a_moment_and_not_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with phone_call(activity=FakeActivity(is_stuck=True)) as call:
+        await call.engine.take_in(InputAudioBufferAppend(audio=spoken_ms(10_000)))
+        assert now_s() == pytest.approx(KEEP_UP_S, abs=0.001)
+        assert call.session.unjudged_ms == 10_000
+        assert call.engine.is_behind
+    assert [r.message for r in caplog.records] == ["speech activity has not kept up for 2 s"]
+
+
+async def test_a_session_that_ends_waits_for_no_detector(caplog: pytest.LogCaptureFixture) -> None:
+    async with phone_call(activity=FakeActivity(is_stuck=True)) as call, asyncio.TaskGroup() as tasks:
+        tasks.create_task(call.engine.take_in(InputAudioBufferAppend(audio=spoken_ms(10_000))))
+        await asyncio.sleep(0.5)
+        call.engine.stop()
+        await settle()
+        assert not call.engine.is_running
+        assert call.session.unjudged_ms < 1_000, "the rest is heard by nobody"
+    assert caplog.records == []
+
+
+async def test_sound_that_is_refused_is_heard_by_nobody() -> None:
+    config = msgspec.structs.replace(PHONE_CONFIG, turn_detection=None)
+    async with phone_call(config=config, transcriber=FakeTranscriber("hello")) as call:
+        call.engine.receive(InputAudioBufferAppend(audio=spoken_ms(400)))
+        room = call.session._turns.listening.buffer.room_bytes
+        call.engine.receive(InputAudioBufferAppend(audio=bytes(room + 1), event_id="mine"))
+        call.engine.receive(InputAudioBufferCommit())
+        await settle()
+        assert [type(e).__name__ for e in call.phone.told[2:3]] == ["ErrorEvent"]
+        assert call.transcriber.heard == [spoken_ms(400)]
+
+
+# The end-of-turn model
+
+
+@dataclass
+class Listener:
+    """An end-of-turn model that says what it is told to, after a while."""
+
+    probability: float | None
+    takes_s: float = 0.1
+    fails: bool = False
+    is_there: bool = True
+    heard: list[tuple[int, AudioFormat]] = field(default_factory=list)
+
+    async def judge(self, audio: bytes, format: AudioFormat) -> float | None:
+        self.heard.append((len(audio), format))
+        await asyncio.sleep(self.takes_s)
+        if self.fails:
+            raise ZeroDivisionError("a bug")
+        return self.probability
+
+    @property
+    def as_model(self) -> EndOfTurn:
+        """For the type checker: engines name the one real model, of which they use this much."""
+        return cast("EndOfTurn", self)
+
+
+SEMANTIC = msgspec.structs.replace(PHONE_CONFIG, turn_detection=SemanticVad())
+WAITS_MS = semantic_vad.WAITS_MS["auto"]
+
+
+@pytest.mark.parametrize(
+    ("listener", "silence_ms"),
+    [
+        (Listener(0.9), WAITS_MS[semantic_vad.Wait.SOON]),
+        (Listener(0.1), WAITS_MS[semantic_vad.Wait.LATE]),
+        (Listener(None), WAITS_MS[semantic_vad.Wait.MIDDLE]),
+        (Listener(0.9, fails=True), WAITS_MS[semantic_vad.Wait.MIDDLE]),
+        (Listener(0.9, is_there=False), WAITS_MS[semantic_vad.Wait.MIDDLE]),
+        (None, WAITS_MS[semantic_vad.Wait.MIDDLE]),
+    ],
+    ids=["complete", "incomplete", "unsure", "fault", "not there", "none"],
+)
+async def test_a_pause_that_sounds_finished_ends_the_turn_sooner(
+    listener: Listener | None, silence_ms: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = listener.as_model if listener else None
+    async with phone_call(config=SEMANTIC, end_of_turn=model) as call:
+        await call.speak(640)
+        await call.wait(2_000)
+        (stopped,) = call.seen(SpeechStopped)
+        assert stopped.audio_end_ms == pytest.approx(640 + silence_ms, abs=FRAME_AND_WINDOW_MS)
+    if listener is not None:
+        assert [format for _, format in listener.heard] == [PCMU] * listener.is_there
+        assert ("could not be judged by a fault of ours" in caplog.text) == listener.fails
+
+
+async def test_a_judgement_that_comes_after_the_turn_changes_nothing() -> None:
+    listener = Listener(0.1, takes_s=1.5)
+    async with phone_call(config=SEMANTIC, end_of_turn=listener.as_model) as call:
+        await call.speak(640)
+        await call.wait(3_000)
+        assert len(call.seen(SpeechStopped)) == len(listener.heard) == 1
+
+
+async def test_an_engine_that_does_not_run_yet_has_no_ear() -> None:
+    async with phone_call() as call:
+        idle = Engine(
+            call.session,
+            Cascade(call.transcriber, call.model, call.voice),
+            call.phone,
+            activity=call.activity.as_service,
+            toolbox=Toolbox(()),
+            observe=lambda _: None,
+            now=now_s,
+        )
+        idle.hear(PCMU.silence * 160)
+        idle.receive(InputAudioBufferAppend(audio=PCMU.silence * 160))
+        idle.report(Played(0))
+        assert (idle.is_running, idle.session is call.session) == (False, True)
+        assert len(call.activity.ears) == 1
+
+
+async def test_a_session_that_wants_to_hang_up_twice_is_hung_up_on_once() -> None:
+    async with phone_call() as call:
+        call.engine._perform([HangUp("first"), HangUp("second")])
+        await settle()
+        assert call.running.result() == HangUp("first")

@@ -165,9 +165,7 @@ NOT_IN = "Item 'z' is not in the conversation."
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else None,
 )
 def test_what_cannot_be_done_is_one_error_and_changes_nothing(
-    event: conv.ConversationItemRetrieve
-    | conv.ConversationItemDelete
-    | conv.ConversationItemTruncate,
+    event: conv.ConversationItemRetrieve | conv.ConversationItemDelete | conv.ConversationItemTruncate,
     code: str,
     message: str,
     param: str,
@@ -286,7 +284,11 @@ def test_what_was_refused_takes_no_room() -> None:
 
 def test_sound_is_taken_out_of_what_everybody_sees_and_kept_for_whoever_retrieves_it() -> None:
     desk = Desk()
-    parts = (InputAudio(transcript=None, audio=b"12"), InputText(text="And"), InputAudio(transcript=None, audio=b"34"))
+    parts = (
+        InputAudio(transcript=None, audio=b"12"),
+        InputText(text="And"),
+        InputAudio(transcript=None, audio=b"34"),
+    )
     seen = (InputAudio(transcript=None), InputText(text="And"), InputAudio(transcript=None))
     item = Message(id="new", role="user", content=seen)
     event = conv.ConversationItemCreate(item=Message(id="new", role="user", content=parts))
@@ -311,7 +313,7 @@ def test_what_was_said_is_retrieved_with_its_sound() -> None:
 
 
 def test_what_was_cut_is_retrieved_with_the_sound_that_was_heard_and_without_words() -> None:
-    """Realtime reference, section D.7: truncating deletes the transcript; the model goes on knowing what was heard."""
+    """Realtime reference, section D.7: truncating deletes the transcript; the model still knows what was heard."""
     desk = Desk()
     desk.truncate("hello", 650)
     item = retrieved(desk, "hello")

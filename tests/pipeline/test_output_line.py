@@ -21,13 +21,12 @@ def made(ms: int) -> AudioMade:
 
 def test_what_is_made_sounds_until_it_was_heard() -> None:
     out = line()
-    assert not out.is_sounding
     out.write("resp_1", "item_1", made(100), PCMU)
     assert out.is_sounding
     assert out.finish("resp_1") == []
     assert out.play(400) == [plays("resp_1")]
     assert out.play(9_999) == [has_played("resp_1")], "no further than it was made"
-    assert not out.is_sounding
+    assert (out.is_sounding, line().is_sounding) == (False, False)
     assert (out.ledger.kept_ms("item_1"), out.kept.of("item_1")) == (100, voice(100))
 
 

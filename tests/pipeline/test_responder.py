@@ -269,3 +269,32 @@ async def test_a_model_that_is_cut_off_has_its_words_spoken_and_its_tokens_count
     answer = Answer(model)
     assert (await answer.run())[-1] == Finished("resp_1", 20, 4, 12, "max_output_tokens")
     assert answer.voice.clauses == ["Good morning"]
+
+
+class Choir:
+    """A voice that knows which names it has."""
+
+    name = "fake-choir"
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    def __init__(self, *names: str) -> None:
+        self.inner = FakeVoice()
+        self.speak = self.inner.speak
+        self._names = names
+
+    async def knows(self, voice: str) -> bool:
+        return voice in self._names
+
+
+async def test_a_voice_that_the_provider_does_not_have_is_replaced_by_our_own_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    choir = Choir("eve")
+    responder = Responder(
+        Cascade(FakeTranscriber(), FakeModel(*["Hello."] * 5), choir, "anna"), lambda _: None, no_wait, lambda: None
+    )
+    for voice in ("eve", "marin", "marin", "anna", None):
+        await responder.respond(Respond("resp_1", PROMPT, voice=voice), PCMU)
+    assert [name for _, name in choir.inner.asked] == ["eve", "anna", "anna", "anna", "anna"]
+    assert [r.message for r in caplog.records] == ["fake-choir has no voice 'marin'; speaking with 'anna'"]

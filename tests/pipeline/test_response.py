@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from msgspec.structs import replace
 
 from pipeline.conversation import Conversation
@@ -12,14 +11,18 @@ from pipeline.events import response as resp
 from pipeline.events.items import FunctionCall, Message, OutputText
 from pipeline.response import LEGAL_STEPS, IllegalStep, Response, ResponseState
 from tests.fakes import Ids
-from tests.pipeline.feeding import CONFIG
 from tests.pipeline.expected import EVENT, called, closed, created, ended, opened, sound, spoken, typed, words
+from tests.pipeline.feeding import CONFIG
 
 OVER = [state for state in ResponseState if state is not ResponseState.IN_PROGRESS]
 
 
 def response(*, speaks: bool = True, conversation: Conversation | None = None) -> Response:
-    return Response(Conversation("conv_1") if conversation is None else conversation, Ids(), replace(CONFIG, output_modality="audio" if speaks else "text"))
+    return Response(
+        Conversation("conv_1") if conversation is None else conversation,
+        Ids(),
+        replace(CONFIG, output_modality="audio" if speaks else "text"),
+    )
 
 
 def test_words_and_sound_share_one_message() -> None:

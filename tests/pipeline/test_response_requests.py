@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import msgspec
 import pytest
 
@@ -12,22 +14,18 @@ from pipeline.events import input_audio as heard
 from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events.config import SessionConfig
-from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.items import FunctionCall, ItemReference, Message, OutputAudio, OutputText
+from pipeline.events.items import FunctionCall, ItemReference, Message, OutputText
 from pipeline.reports import AudioMade, Failed, Finished, Flushed, Report, ToolRequested, Transcribed
 from pipeline.session import Session
 from tests.pipeline.expected import (
     EVENT,
     busy,
-    called,
     cancelled,
     closed,
     created,
     ended,
     failed,
     is_cleared,
-    joined,
-    opened,
     plays,
     refused,
     result,
@@ -37,7 +35,6 @@ from tests.pipeline.expected import (
     started,
     truncated,
     typed,
-    words,
 )
 from tests.pipeline.feeding import CONFIG, MANUAL, audio, feed, greeted, line, prompt, session, text, turn, voice
 
@@ -55,12 +52,20 @@ def aside(event_id: str = "mine", config: SessionConfig | None = None) -> resp.R
 def test_an_answer_out_of_band_is_told_and_joins_no_conversation() -> None:
     talk = session()
     asked = replace(
-        aside(config=replace(TEXT, instructions="Sum up.")), input=(ItemReference(id="old"), typed("", "Summarise."))
+        aside(config=replace(TEXT, instructions="Sum up.")),
+        input=(ItemReference(id="old"), typed("", "Summarise.")),
     )
     feed(talk, conv.ConversationItemCreate(item=typed("old", "A table.")))
     told = prompt(typed("old", "A table."), typed("", "Summarise."), instructions="Sum up.")
     item = Message(id="item_1", role="assistant", content=(OutputText(text="Table."),))
-    where = {"event_id": EVENT, "response_id": "resp_1", "item_id": "item_1", "output_index": 0}
+
+    class Where(TypedDict):
+        event_id: str
+        response_id: str
+        item_id: str
+        output_index: int
+
+    where = Where(event_id=EVENT, response_id="resp_1", item_id="item_1", output_index=0)
     assert feed(talk, asked, text(1, "Table."), Finished("resp_1", 3, 1)) == [
         created("resp_1", {"topic": "x"}, modality="text", conversation_id=None),
         Respond("resp_1", told, speaks=False),
@@ -75,9 +80,7 @@ def test_an_answer_out_of_band_is_told_and_joins_no_conversation() -> None:
         resp.OutputTextDone(**where, text="Table."),
         resp.ContentPartDone(**where, part=resp.TextPart(text="Table.")),
         resp.OutputItemDone(event_id=EVENT, response_id="resp_1", output_index=0, item=item),
-        ended(
-            "resp_1", item, tokens=(3, 1), metadata={"topic": "x"}, modality="text", conversation_id=None
-        ),
+        ended("resp_1", item, tokens=(3, 1), metadata={"topic": "x"}, modality="text", conversation_id=None),
     ]
     assert talk.conversation.items == (typed("old", "A table."),)
 
@@ -186,9 +189,7 @@ def test_when_the_client_is_gone_all_of_them_are_over() -> None:
         ),
     ],
 )
-def test_what_cannot_be_made_is_refused_by_its_field(
-    asked: resp.ResponseCreate, message: str, param: str
-) -> None:
+def test_what_cannot_be_made_is_refused_by_its_field(asked: resp.ResponseCreate, message: str, param: str) -> None:
     assert feed(session(), asked) == [refused("invalid_value", message, param, "mine")]
 
 
@@ -268,7 +269,11 @@ def test_it_is_refused_when_the_client_cancels_the_one_before() -> None:
 def test_it_is_refused_when_the_caller_cuts_in() -> None:
     talk = calling()
     begins, ends = turn(0)
-    assert feed(talk, NEXT, *begins)[1:4] == [started("item_2", 0), cancelled("resp_1", CALL), busy("resp_1", "next")]
+    assert feed(talk, NEXT, *begins)[1:4] == [
+        started("item_2", 0),
+        cancelled("resp_1", CALL),
+        busy("resp_1", "next"),
+    ]
     outputs = feed(talk, *ends, Transcribed("item_2", "Stop.", True))
     assert [e.response.id for e in outputs if isinstance(e, resp.ResponseCreated)] == ["resp_2"]
 
@@ -318,9 +323,7 @@ def test_a_client_clears_what_we_play_and_stops_what_makes_it() -> None:
         Cancel("resp_1"),
         Flush(),
         *closed("resp_1", "item_1", "Good morning to you.", None, "incomplete"),
-        cancelled(
-            "resp_1", spoken("item_1", "Good morning to you.", "incomplete"), reason="client_cancelled"
-        ),
+        cancelled("resp_1", spoken("item_1", "Good morning to you.", "incomplete"), reason="client_cancelled"),
         plays("resp_1"),
         is_cleared("resp_1"),
         truncated("item_1", 200),

@@ -12,13 +12,14 @@ from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import ServerVad
-from pipeline.events.items import InputAudio, Message, OutputText
+from pipeline.events.items import InputAudio, Message, OutputAudio, OutputText
 from pipeline.phase import Phase
 from pipeline.reports import (
     AudioMade,
     Failed,
     Finished,
     Flushed,
+    Played,
     Report,
     SpeechScored,
     TextMade,
@@ -33,10 +34,13 @@ from tests.pipeline.expected import (
     closed,
     committed,
     created,
+    cut_off,
     ended,
+    has_played,
     joined,
     misunderstood,
     opened,
+    plays,
     refused,
     result,
     said,
@@ -51,6 +55,7 @@ from tests.pipeline.expected import (
 from tests.pipeline.feeding import (
     CONFIG,
     MANUAL,
+    Input,
     audio,
     feed,
     greeted,
@@ -224,7 +229,7 @@ def test_before_the_first_sound_the_formats_may_change() -> None:
     assert feed(talk, sess.SessionUpdate(session=other)) == [
         sess.SessionUpdated(event_id=EVENT, session_id="sess_1", session=other)
     ]
-    begins = [SpeechScored(0, 0.1, 0), bytes(4_800), SpeechScored(2_400, 0.9, 2_400)]
+    begins: list[Input] = [SpeechScored(0, 0.1, 0), bytes(4_800), SpeechScored(2_400, 0.9, 2_400)]
     assert feed(talk, *begins) == [started("item_1", 0), Transcribe("item_1", bytes(4_800))]
     feed(talk, resp.ResponseCreate(), text(1, "Hello."), AudioMade("resp_1", bytes(4_800), "Hello."))
     assert talk.ledger.kept_ms("item_2") == 100
@@ -292,3 +297,53 @@ def test_time_is_counted_in_the_callers_sound() -> None:
     assert talk.s_since_voice == pytest.approx(0.1), "since the voice began"
     feed(talk, *turn(1_000)[1])
     assert talk.s_since_voice == pytest.approx(0.5), "since it ended"
+
+
+def test_an_item_that_cannot_be_created_is_one_error_with_its_event() -> None:
+    asked = conv.ConversationItemCreate(item=result("mine", "call_7", "{}"), event_id="theirs")
+    message = "Invalid value: 'call_7'. No function call with this call_id is in the conversation."
+    assert feed(session(), asked) == [refused("invalid_value", message, "item.call_id", "theirs")]
+
+
+def test_sound_of_items_is_kept_for_whoever_asks_for_it() -> None:
+    talk = greeted(plays=False)
+    begins, ends = turn(0)
+    feed(talk, Finished("resp_1"), *begins, *ends)
+    (hello, question) = feed(
+        talk,
+        conv.ConversationItemRetrieve(item_id="item_1"),
+        conv.ConversationItemRetrieve(item_id="item_2"),
+    )
+    assert hello == conv.ConversationItemRetrieved(
+        event_id=EVENT,
+        item=Message(
+            id="item_1",
+            role="assistant",
+            content=(OutputAudio(transcript="Good morning to you.", audio=voice(800)),),
+        ),
+    )
+    assert question == conv.ConversationItemRetrieved(
+        event_id=EVENT,
+        item=Message(id="item_2", role="user", content=(InputAudio(transcript=None, audio=line(1_100)),)),
+    )
+
+
+def test_a_model_that_is_cut_off_leaves_the_answer_incomplete() -> None:
+    """Realtime reference, section D.11."""
+    talk = greeted()
+    item = spoken("item_1", "Good morning to you.", "incomplete")
+    assert feed(talk, Finished("resp_1", cut_off="max_output_tokens")) == [
+        *closed("resp_1", "item_1", "Good morning to you.", None, "incomplete"),
+        cut_off("resp_1", item),
+    ]
+
+
+def test_sound_is_played_for_as_long_as_it_lasts_and_told_once() -> None:
+    """Realtime reference, section E.1: playout events."""
+    talk = greeted()
+    assert feed(talk, Played(0), Played(1), Played(6_400)) == [plays("resp_1")]
+    assert feed(talk, Finished("resp_1"))[-2:] == [
+        ended("resp_1", spoken("item_1", "Good morning to you.")),
+        has_played("resp_1"),
+    ]
+    assert feed(talk, Played(6_400)) == []

@@ -76,8 +76,10 @@ async def test_an_utterance_is_heard_from_its_beginning_to_its_end() -> None:
         at.transcriptions.hear(b"78")
     assert at.transcriber.heard == [b"123456"]
     assert at.reports == [Transcribed("a", "hello", False), Transcribed("a", "hello there", True)]
-    timed = ProviderTimed("fake-stt", "stt", None, pytest.approx(0.5))
-    assert at.observed == [timed], "from the end of the utterance"
+    (timed,) = at.observed
+    assert isinstance(timed, ProviderTimed)
+    assert (timed.provider, timed.kind, timed.error) == ("fake-stt", "stt", None)
+    assert timed.seconds == pytest.approx(0.5), "from the end of the utterance"
 
 
 async def test_what_came_as_a_whole_takes_no_sound_from_what_is_being_said() -> None:
@@ -192,9 +194,7 @@ async def test_when_nobody_waits_any_more_all_of_them_stop() -> None:
         ([ZeroDivisionError("a bug")], "internal error"),
     ],
 )
-async def test_a_failure_is_reported_once(
-    script: Script, message: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failure_is_reported_once(script: Script, message: str, caplog: pytest.LogCaptureFixture) -> None:
     async with desk(script) as at:
         at.begin("a")
         at.transcriptions.end("a")
@@ -209,7 +209,7 @@ async def test_an_utterance_that_runs_ahead_of_its_transcriber_ends_there() -> N
         for _ in range(UTTERANCE_BACKLOG + 50):
             at.transcriptions.hear(piece)
             await asyncio.sleep(PIECE_MS / 1000)
-    assert len(at.transcriber.heard[0]) == (UTTERANCE_BACKLOG + 1 - 1) * len(piece)
+    assert len(at.transcriber.heard[0]) == UTTERANCE_BACKLOG * len(piece)
     assert at.reports == [Transcribed("a", "a long story", True)]
 
 

@@ -13,7 +13,7 @@ from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SemanticVad, ServerVad
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import InputAudio, InputText, Message
+from pipeline.events.items import InputAudio, InputText, ItemReference, Message
 from pipeline.limits import Limits
 from pipeline.reports import (
     DigitPressed,
@@ -73,7 +73,9 @@ def test_words_are_told_as_they_become_certain_and_only_once_the_item_is_there()
     guesses: list[Input] = [guess("item_1", "I would"), guess("item_1", "I would like")]
     assert feed(talk, *begins, *guesses)[2:] == [], "the client has not heard of the item yet"
     assert feed(talk, *ends)[-1] == delta("item_1", "I would")
-    assert feed(talk, guess("item_1", "I would like a"), Transcribed("item_1", "I would like a table.", True))[:3] == [
+    assert feed(talk, guess("item_1", "I would like a"), Transcribed("item_1", "I would like a table.", True))[
+        :3
+    ] == [
         delta("item_1", " like"),
         *understood("item_1", "I would like a table.", 1.1, told="I would like"),
     ]
@@ -119,9 +121,7 @@ IDLE = replace(CONFIG, turn_detection=ServerVad(idle_timeout_ms=5_000))
 
 
 def timed_out(item_id: str, start_ms: int, end_ms: int, previous: str | None) -> list[Output]:
-    event = heard.TimeoutTriggered(
-        event_id=EVENT, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id
-    )
+    event = heard.TimeoutTriggered(event_id=EVENT, audio_start_ms=start_ms, audio_end_ms=end_ms, item_id=item_id)
     done = conv.TranscriptionCompleted(event_id=EVENT, item_id=item_id, transcript="", seconds=0.0)
     return [event, *committed(item_id, previous), done]
 
@@ -283,6 +283,23 @@ def test_an_answer_that_is_asked_for_does_not_wait_for_words_that_never_come() -
     ]
 
 
+def test_answers_out_of_band_wait_for_the_words_too_unless_all_they_need_is_given() -> None:
+    talk = session(plays=False)
+    begins, ends = turn(0)
+    feed(talk, *begins, *ends)
+    aside = resp.ResponseCreate(is_out_of_band=True)
+    with_words, alone = (ItemReference(id="item_1"), typed("", "Sum up.")), (typed("", "Time?"),)
+    asked = [aside, replace(aside, input=with_words), replace(aside, input=alone)]
+    assert [e for e in feed(talk, *asked) if isinstance(e, Respond)] == [Respond("resp_3", prompt(*alone))]
+    question = said("item_1", "A table.")
+    assert feed(talk, Transcribed("item_1", "A table.", True))[2:] == [
+        Respond("resp_1", prompt(question)),
+        Respond("resp_2", prompt(question, typed("", "Sum up."))),
+        created("resp_4"),
+        Respond("resp_4", prompt(question)),
+    ]
+
+
 def test_an_answer_that_waits_and_is_cancelled_never_begins() -> None:
     talk = session(MANUAL, plays=False)
     feed(talk, line(400), heard.InputAudioBufferCommit(), resp.ResponseCreate(), resp.ResponseCancel())
@@ -345,9 +362,8 @@ def test_a_transcription_session_writes_down_and_never_answers(rule: ServerVad |
     assert talk.say("Hello.") == []
     begins, ends = turn(0)
     feed(talk, *begins, *ends, *frames(5_000), silence(6_100))
-    assert feed(talk, Transcribed("item_1", "Hello.", True))[-1] == conv.TranscriptionCompleted(
-        event_id=EVENT, item_id="item_1", transcript="Hello.", seconds=pytest.approx(1.1, abs=6)
-    )
+    told = feed(talk, Transcribed("item_1", "Hello.", True))
+    assert [type(event) for event in told] == [conv.TranscriptionDelta, conv.TranscriptionCompleted]
     begins, ends = turn(6_100)
     feed(talk, *begins, *ends, *frames(5_000), silence(12_200))
     assert feed(talk, TranscriptionFailed("item_2", "gone")) == [misunderstood("item_2", "gone")]

@@ -1,5 +1,5 @@
-"""What surrounds a session in random tests: workers who do as they are told, late or twice, and a peer who does as it
-likes. A step is a name, a number and a flag; the same steps do the same, whoever chose them.
+"""What surrounds a session in random tests: workers who do as they are told, late or twice, and a peer who does as
+it likes. A step is a name, a number and a flag; the same steps do the same, whoever chose them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.events import input_audio as heard
 from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events import session as sess
-from pipeline.events.config import SemanticVad, ServerVad, SessionConfig
+from pipeline.events.config import SemanticVad, ServerVad
 from pipeline.events.event import ClientEvent
 from pipeline.events.items import (
     FunctionCallOutput,
@@ -283,9 +283,7 @@ class World:
     def truncate(self, number: int, flag: bool) -> list[Input]:
         wanted, end_ms = self.item(number // 2), number * 50
         event_id = self.mine()
-        return [
-            conv.ConversationItemTruncate(item_id=wanted, audio_end_ms=end_ms, clamps=flag, event_id=event_id)
-        ]
+        return [conv.ConversationItemTruncate(item_id=wanted, audio_end_ms=end_ms, clamps=flag, event_id=event_id)]
 
     def update(self, number: int, flag: bool) -> list[Input]:
         return [sess.SessionUpdate(session=self.configs[self._made % len(self.configs)], event_id=self.mine())]

@@ -71,7 +71,7 @@ async def open_house(
 ) -> AsyncGenerator[House, None]:
     model = Actor(takes_images=takes_images)
     providers = Cascade(Listener(), model, voice or StubVoice())
-    usual = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
+    usual: dict[str, Any] = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
     async with running_gateway(providers=providers, **(usual | settings)) as running:
         yield House(running, model)
 

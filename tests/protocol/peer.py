@@ -61,9 +61,12 @@ class Peer:
         return session
 
     async def say(self, text: str, **fields: Any) -> Event:
-        """A message of the user's, until it is in the conversation; its item."""
+        """A message of the user's, until all is told of it; its item."""
         await self.send("conversation.item.create", item=message(text), **fields)
-        item: Event = (await self.expect("conversation.item.added", "conversation.item.created"))["item"]
+        is_beta = self.oracle.dialect is Dialect.BETA
+        item: Event = (await self.expect("conversation.item.created" if is_beta else "conversation.item.done"))[
+            "item"
+        ]
         return item
 
     async def next(self) -> Event:

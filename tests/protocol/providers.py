@@ -1,4 +1,4 @@
-"""Providers for protocol tests: what they do is written in what they are told, so that one gateway serves all tests.
+"""Providers for protocol tests: what they do is written in what they are told, so one gateway serves all tests.
 
 The model acts out the scene that the instructions name, else the last thing said or returned. The transcriber takes
 its scene from the language it is asked for. Nothing here waits for a clock: a scene that hangs does so until it is
@@ -19,11 +19,13 @@ from pipeline.provider import (
     ModelOutput,
     Prompt,
     ProviderError,
+    Speech,
     TextDelta,
     TokensUsed,
     ToolRequest,
     Transcript,
 )
+from pipeline.providers.stub import StubVoice
 
 HEARD: Final = "What are your opening hours?"
 """What every utterance is taken for."""

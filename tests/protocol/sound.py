@@ -1,4 +1,4 @@
-"""What a caller says in protocol tests: a shipped clip of real speech, and silence, in any of the wire's formats."""
+"""What a caller says in protocol tests: a shipped clip of real speech, and silence, in any format of the wire."""
 
 from __future__ import annotations
 

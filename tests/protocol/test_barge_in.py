@@ -137,13 +137,14 @@ async def test_a_truncation_at_the_very_end_succeeds(house: House) -> None:
 
 @pytest.mark.proves("D7-truncate-cancelled", "D7-heard")
 async def test_a_cancelled_answer_is_cut_too(house: House) -> None:
-    async with house.voice_session() as peer:
+    async with house.voice_session(turn_detection={"type": "server_vad", "create_response": False}) as peer:
         item_id = await speaking(peer)
         await peer.append(speech(PCMU))
         await peer.expect("response.done")
+        await peer.expect("conversation.item.input_audio_transcription.completed")
         assert (await truncate(peer, item_id, 3 * WORD_MS))["audio_end_ms"] == 3 * WORD_MS
-        await peer.until("response.created")
-        await peer.until("response.done")
+        await peer.send("response.create")
+        await peer.answer()
     told = [item.text for item in house.model.prompts[-1].items if isinstance(item, Message)]
     assert told == ["One two three", HEARD]
 

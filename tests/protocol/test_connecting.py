@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.credentials.keyring import base64_of
 from pipeline.dialects import Dialect
+from simulator.caller import Dtmf, HangUp, Listen, Wait
 from tests.calls.support import AGENT, LIMIT_S
 from tests.gateway.credentials.support import key_file, key_text
 from tests.protocol.conftest import BEARER, KEY, House, open_house
@@ -364,3 +366,27 @@ async def test_a_call_that_nobody_has_cannot_be_joined(house: House) -> None:
     error, code, _ = await turned_away(f"{house.running.url}{GA_PATH}?call_id=rtc_none", headers=BEARER)
     assert error["code"] == "call_not_found" and 3000 <= code < 5000
     assert await status_of(f"{house.running.url}{IW_PATH}?call_id=rtc_none", headers=BEARER) == 404
+
+
+async def live_call(house: House) -> str:
+    """The CallSid of the one call that streams."""
+    directory = house.running.gateway.directory
+    async with asyncio.timeout(LIMIT_S):
+        while not (calls := [id for id in directory.ids() if id.startswith("CA")]):  # noqa: ASYNC110 - a mere list
+            await asyncio.sleep(0.01)
+    return calls[0]
+
+
+@pytest.mark.proves("B2-dtmf", "A1-call-id")
+async def test_a_key_pressed_on_a_phone_is_told_to_who_has_joined_the_call(house: House) -> None:
+    began_s = int(time.time())
+    async with asyncio.TaskGroup() as tasks:
+        calling = tasks.create_task(house.running.call(Listen(), Wait(500), Dtmf("5#"), Listen(), HangUp()))
+        call_sid = await live_call(house)
+        async with connect(f"{house.running.url}{GA_PATH}?call_id={call_sid}", headers=BEARER) as side:
+            assert (await side.next())["session"]["audio"]["input"]["format"]["type"] == "audio/pcmu"
+            pressed = [await side.expect("input_audio_buffer.dtmf_event_received") for _ in range(2)]
+            assert (await side.closed())[0] == 1000
+    assert [event["event"] for event in pressed] == ["5", "#"]
+    assert all(began_s <= event["received_at"] <= time.time() for event in pressed)
+    assert not calling.result().complaints

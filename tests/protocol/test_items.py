@@ -118,7 +118,8 @@ async def test_an_image_goes_to_a_model_with_eyes(house: House) -> None:
         items = await told(house, peer)
         assert items[0].images[0].image_url == PNG
         error = await peer.refused(
-            "conversation.item.create", item=message("", content=[{**IMAGE, "image_url": "https://x.example/a.png"}])
+            "conversation.item.create",
+            item=message("", content=[{**IMAGE, "image_url": "https://x.example/a.png"}]),
         )
         assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].image_url")
 
@@ -169,13 +170,14 @@ async def test_a_function_call_and_its_output_may_be_replayed(house: House) -> N
         (message("", content=[{"type": "output_text", "text": "x"}]), "invalid_value", "item.content[0].type"),
         ({"type": "message", "role": "system", "content": [{"type": "input_audio"}]}, "invalid_value",
          "item.content[0].type"),
-        ({"type": "message", "role": "assistant", "content": [{"type": "input_text", "text": "x"}]}, "invalid_value",
-         "item.content[0].type"),
+        ({"type": "message", "role": "assistant", "content": [{"type": "input_text", "text": "x"}]},
+         "invalid_value", "item.content[0].type"),
         ({"type": "message", "role": "user"}, "missing_required_parameter", "item.content"),
         ({"type": "message", "content": []}, "missing_required_parameter", "item.role"),
         ({"type": "message", "role": "chef", "content": []}, "invalid_value", "item.role"),
         ({"type": "poem"}, "invalid_value", "item.type"),
-        ({"type": "mcp_approval_response", "approval_request_id": "m", "approve": True}, "invalid_value", "item.type"),
+        ({"type": "mcp_approval_response", "approval_request_id": "m", "approve": True},
+         "invalid_value", "item.type"),
         ({"role": "user"}, "missing_required_parameter", "item.type"),
         (message("x", status="done"), "invalid_value", "item.status"),
         (message("", content=[{"type": "input_text", "text": 3}]), "invalid_value", "item.content[0].text"),

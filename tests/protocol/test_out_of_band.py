@@ -85,6 +85,7 @@ async def test_a_cancel_without_an_id_means_the_conversations_own(house: House) 
     async with house.text_session() as peer:
         await peer.send("response.create", response={**ASIDE, "instructions": MUSE})
         aside = (await peer.expect("response.created"))["response"]["id"]
+        await peer.expect("rate_limits.updated")
         assert (await peer.refused("response.cancel"))["code"] == "response_cancel_not_active"
         await peer.send("response.create", response={"instructions": MUSE})
         own = (await peer.expect("response.created"))["response"]["id"]

@@ -54,15 +54,25 @@ class Peer:
             raise self.error
         self.take(text)
 
-    def send_now(self, texts: Sequence[str]) -> bool:
+    def send_now(self, texts: Sequence[str | bytes]) -> bool:
         if not (self.takes_direct and self.reads.is_set()):
             return False
         self.direct_writes += 1
         for text in texts:
+            assert isinstance(text, str), "Media Streams are written as text"
             self.take(text)
         return True
 
-    def listen(self, listener: object) -> None:
+    def listen(self, listener: object, *, takes_binary: bool = False) -> None:
+        raise AssertionError("a phone does not listen")
+
+    def allow(self, most_bytes: int) -> None:
+        raise AssertionError("a phone does not listen")
+
+    def pause(self) -> None:
+        raise AssertionError("a phone does not listen")
+
+    def resume(self) -> None:
         raise AssertionError("a phone does not listen")
 
     def cut(self) -> None:

@@ -62,10 +62,19 @@ class Ears:
     def marked(self, name: str) -> None:
         self.marks.append(name)
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Listener, *, takes_binary: bool = False) -> None:
         self.listener = listener
 
-    def send_now(self, texts: Sequence[str]) -> bool:
+    def allow(self, most_bytes: int) -> None:
+        raise AssertionError("media messages are small")
+
+    def pause(self) -> None:
+        raise AssertionError("media keeps its own pace")
+
+    def resume(self) -> None:
+        raise AssertionError("media keeps its own pace")
+
+    def send_now(self, texts: Sequence[str | bytes]) -> bool:
         raise AssertionError("a reader does not speak")
 
     def cut(self) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.audio import g711
-from pipeline.audio.formats import PCM_24K, PCMU
+from pipeline.audio.formats import PCM_8K, PCMU
 from pipeline.provider import (
     CutOff,
     ModelOutput,
@@ -74,4 +74,4 @@ async def test_whole_pieces_are_the_same_bytes_and_join_without_a_click() -> Non
 
 async def test_another_format_is_refused() -> None:
     with pytest.raises(ProviderError, match="hums in"):
-        await all_of(StubVoice().speak(stream_of(["one"]), format=PCM_24K, voice=None))
+        await all_of(StubVoice().speak(stream_of(["one"]), format=PCM_8K, voice=None))
