@@ -27,6 +27,8 @@ class Limits:
     """In one conversation."""
     conversation_bytes: int = 8 * MIB
     """Text and images a peer has put into one conversation by hand."""
+    asides: int = 8
+    """Responses out of band at a time; each is a model at work."""
     instructions_chars: int = 65_536
     tools: int = 128
     tools_bytes: int = 65_536
@@ -36,9 +38,9 @@ class Limits:
     metadata_pairs: int = 16
     metadata_key_chars: int = 64
     metadata_value_chars: int = 512
-    kept_audio_bytes: int = 2 * MIB
-    """Sound of items kept for `conversation.item.retrieve`, 40 seconds at 24 kHz; the oldest goes first. One event
-    could not carry half of it."""
+    kept_audio_bytes: int = MIB
+    """Sound of items kept for `conversation.item.retrieve`, 20 seconds at 24 kHz; the oldest goes first. One event
+    could carry no more."""
 
 
 USUAL = Limits()

@@ -13,16 +13,18 @@ from pipeline.events.event import ServerEvent
 from pipeline.events.items import ItemReference
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
+from pipeline.limits import Limits
 from pipeline.output_line import OutputLine
 
 
 class ResponseRequests:
     """The session's answers as its peer may ask for them."""
 
-    def __init__(self, items: ItemRequests, answers: Answers, line: OutputLine) -> None:
+    def __init__(self, items: ItemRequests, answers: Answers, line: OutputLine, limits: Limits) -> None:
         self._items = items
         self._answers = answers
         self._line = line
+        self._limits = limits
 
     def create(
         self, event: wire.ResponseCreate, session: SessionConfig, *, is_held: bool
@@ -37,6 +39,9 @@ class ResponseRequests:
         if event.input is not None and not any(isinstance(item, ItemReference) for item in event.input):
             is_held = False
         if event.is_out_of_band:
+            if len(self._answers.asides) >= self._limits.asides:
+                text = f"{self._limits.asides} responses are running out of band already. Wait until one is done."
+                raise BadEvent("rate_limit_exceeded", text, "response.conversation")
             return self._answers.respond_aside(config, input=input, metadata=event.metadata, is_held=is_held)
         if active := self._answers.active:
             # A client may send a function's result, and ask on, before it has seen the response's end.

@@ -66,7 +66,7 @@ class Session:
         self._answers = Answers(
             self.conversation, self._line, self._items, make_id, own_tools=own_tools, apology=apology
         )
-        self._responses = ResponseRequests(self._items, self._answers, self._line)
+        self._responses = ResponseRequests(self._items, self._answers, self._line, limits)
         self._turns = Turns(config, self.conversation, self._items, self._answers, self._line, make_id, limits)
 
     @property
@@ -239,6 +239,12 @@ class Session:
         is_being_spoken = active is not None and active.speaks and active.spoken_item_id == event.item_id
         if refusal := self._items.refusal_of(event, is_being_spoken=is_being_spoken):
             return [*refusal]
+        if self._line.is_sounding:
+            text = (
+                "This session's sound is played on a line of its own. output_audio_buffer.clear stops it, and "
+                "truncates what was not heard to its end."
+            )
+            return [*self._items.refused("invalid_value", text, "item_id", event.event_id)]
         stops, closers = self._answers.cancel("client_cancelled", cut_follows=True) if is_being_spoken else ([], [])
         return [*stops, *closers, *self._items.truncate(event)]
 

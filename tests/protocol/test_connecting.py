@@ -381,7 +381,7 @@ async def live_call(house: House) -> str:
 async def test_a_key_pressed_on_a_phone_is_told_to_who_has_joined_the_call(house: House) -> None:
     began_s = int(time.time())
     async with asyncio.TaskGroup() as tasks:
-        calling = tasks.create_task(house.running.call(Listen(), Wait(500), Dtmf("5#"), Listen(), HangUp()))
+        calling = tasks.create_task(house.running.call(Listen(), Wait(500), Dtmf("5#"), Wait(500), HangUp()))
         call_sid = await live_call(house)
         async with connect(f"{house.running.url}{GA_PATH}?call_id={call_sid}", headers=BEARER) as side:
             assert (await side.next())["session"]["audio"]["input"]["format"]["type"] == "audio/pcmu"

@@ -221,3 +221,15 @@ async def test_what_was_answered_is_retrieved_with_its_sound(house: House) -> No
     deltas = [event["delta"] for event in answered if event["type"] == "response.output_audio.delta"]
     assert base64.b64decode(part["audio"]) == b"".join(base64.b64decode(delta) for delta in deltas)
     assert "conversation.item.retrieved" not in names(answered)
+
+
+@pytest.mark.proves("A1-frame-size", "B3-image")
+async def test_an_image_too_large_for_a_frame_is_taken_and_not_told_back(house: House) -> None:
+    large = "data:image/png;base64," + base64.b64encode(bytes(1_200_000)).decode()
+    async with house.session() as peer:
+        part = {"type": "input_image", "image_url": large, "detail": "auto"}
+        added = await create(peer, message("", content=[{"type": "input_text", "text": "Look"}, part]))
+        assert [one["type"] for one in added["item"]["content"]] == ["input_text", "input_image"]
+        await peer.send("conversation.item.retrieve", item_id=added["item"]["id"])
+        await peer.expect("conversation.item.retrieved")
+        assert (await told(house, peer))[0].images[0].image_url == large

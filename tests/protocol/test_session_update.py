@@ -455,3 +455,50 @@ async def test_a_transcription_session_takes_what_is_about_hearing_and_answers_n
         error = await peer.refused("session.update", session={"type": "transcription", "instructions": "Speak."})
         assert (error["code"], error["param"]) == ("unknown_parameter", "session.instructions")
         assert (await peer.refused("response.create"))["code"] == "invalid_value"
+
+
+CAPTURED: dict[str, tuple[Dialect, str]] = {
+    "agents-js": (
+        Dialect.GA,
+        '{"type":"session.update","session":{"type":"realtime","instructions":"hi","model":"my-model",'
+        '"output_modalities":["audio"],"audio":{"input":{"format":{"type":"audio/pcm","rate":24000},'
+        '"noise_reduction":null,"transcription":{"model":"gpt-4o-mini-transcribe"},"turn_detection":'
+        '{"type":"semantic_vad"}},"output":{"format":{"type":"audio/pcm","rate":24000},"speed":1}},"tools":[{"type":'
+        '"function","name":"weather","description":"get weather","parameters":{"$schema":'
+        '"http://json-schema.org/draft-07/schema#","type":"object","properties":{"city":{"type":"string"}},'
+        '"required":["city"],"additionalProperties":false}}]}}',
+    ),
+    "LiveKit": (
+        Dialect.GA,
+        '{"session":{"type":"realtime","audio":{"input":{"format":{"rate":24000,"type":"audio/pcm"},'
+        '"noise_reduction":null,"transcription":{"model":"gpt-4o-mini-transcribe"},"turn_detection":{"type":'
+        '"semantic_vad","create_response":true,"eagerness":"medium","interrupt_response":true}},"output":{"format":'
+        '{"rate":24000,"type":"audio/pcm"},"speed":1.0,"voice":"marin"}},"max_output_tokens":"inf","model":"my-model",'
+        '"output_modalities":["audio"],"tool_choice":"auto","tracing":null},"type":"session.update",'
+        '"event_id":"session_update_80b33f58780c"}',
+    ),
+    "pipecat's Inworld": (
+        Dialect.IW,
+        '{"event_id":"9049","type":"session.update","session":{"type":"realtime","model":"openai/gpt-4.1-mini",'
+        '"output_modalities":["audio","text"],"audio":{"input":{"format":{"type":"audio/pcm","rate":24000},'
+        '"transcription":{"model":"inworld/inworld-stt-1"},"turn_detection":{"type":"semantic_vad","eagerness":"low",'
+        '"create_response":true,"interrupt_response":true}},"output":{"format":{"type":"audio/pcm","rate":24000},'
+        '"model":"inworld-tts-2","voice":"Clive"}},"providerData":{"metadata":{"sdk":"pipecat-realtime"},'
+        '"auto_tool_response":false}}}',
+    ),
+}
+
+
+@pytest.mark.proves("B5-captured", "D1-one-updated")
+@pytest.mark.parametrize("client", CAPTURED)
+async def test_what_stock_clients_send_first_is_accepted(house: House, client: str) -> None:
+    dialect, text = CAPTURED[client]
+    async with opened(house, dialect) as (peer, _):
+        await peer.send_text(text)
+        shown = await peer.updated()
+        assert shown["audio"]["input"]["turn_detection"]["interrupt_response"] is True
+        assert shown["audio"]["input"]["transcription"].keys() == {"model"}
+        asked = {"instructions": None, "metadata": {"client_event_id": "response_create_fd30"}}
+        await peer.send("response.create", event_id="response_create_fd30", response=asked)
+        answered = await peer.answer()
+    assert answered[0]["response"]["metadata"] == answered[-1]["response"]["metadata"] == asked["metadata"]

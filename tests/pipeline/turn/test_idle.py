@@ -57,3 +57,11 @@ def test_another_rate_counts_the_same_time() -> None:
     idle.arm(0)
     idle.follow(RATE_HZ)
     assert idle.take() == 16_000
+
+
+def test_sound_is_playing_for_as_long_as_it_was_made_or_until_somebody_speaks() -> None:
+    idle = Idle(RATE_HZ)
+    idle.sound(8_000, 1.0)
+    assert [idle.is_playing(now) for now in (8_000, 15_999, 16_000)] == [True, True, False]
+    idle.restart(9_000)
+    assert not idle.is_playing(9_000)

@@ -254,3 +254,13 @@ def test_a_semantic_rule_takes_over_in_the_middle_and_has_padding_of_its_own() -
     assert quiet(ear, 20) is utterance
     ear.hear(line(5_000))
     assert ear.buffer.kept_ms == PREFIX_PADDING_MS + SCORE_LAG_MS
+
+
+def test_what_was_heard_before_there_was_a_rule_is_judged_by_nobody() -> None:
+    ear = listening(None)
+    ear.hear(line(1_000))
+    ear.follow(RULE)
+    assert ear.unjudged_ms == 0
+    ear.hear(line(100))
+    ear.follow(SEMANTIC)
+    assert ear.unjudged_ms == 100
