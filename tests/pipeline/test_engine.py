@@ -580,6 +580,20 @@ async def test_the_caller_is_heard_in_the_format_that_was_asked_for_last() -> No
         assert [ear.is_closed for ear in call.activity.ears] == [True, False]
 
 
+async def test_nobody_looks_for_turns_where_the_peer_commits_and_later_they_are_found_at_their_place() -> None:
+    manual = msgspec.structs.replace(PHONE_CONFIG, turn_detection=None)
+    async with phone_call(config=manual, phone=FakePhone(plays=False)) as call:
+        call.engine.receive(InputAudioBufferAppend(audio=spoken_ms(2_000)))
+        assert call.activity.ears == []
+        call.engine.receive(SessionUpdate(session=PHONE_CONFIG))
+        quiet = PCMU.silence * PCMU.bytes_in(1_000)
+        await call.engine.take_in(InputAudioBufferAppend(audio=quiet + spoken_ms(640) + quiet))
+        (started,) = call.seen(SpeechStarted)
+        assert started.audio_start_ms == pytest.approx(3_000 - 300, abs=FRAME_AND_WINDOW_MS)
+        call.engine.receive(SessionUpdate(session=manual))
+        assert [ear.is_closed for ear in call.activity.ears] == [True]
+
+
 async def test_whoever_watches_is_told_what_the_transport_is_told_until_it_leaves() -> None:
     async with phone_call() as call:
         one, two = list[ServerEvent](), list[ServerEvent]()

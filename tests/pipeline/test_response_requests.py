@@ -15,6 +15,7 @@ from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events.config import SessionConfig
 from pipeline.events.items import FunctionCall, ItemReference, Message, OutputText
+from pipeline.limits import USUAL
 from pipeline.reports import AudioMade, Failed, Finished, Flushed, Report, ToolRequested, Transcribed
 from pipeline.session import Session
 from tests.pipeline.expected import (
@@ -360,3 +361,26 @@ def test_what_is_written_cannot_be_cut() -> None:
     outputs = feed(talk, resp.ResponseCreate(), text(1, "Good morning."), cut)
     message = "Only model output audio messages can be truncated"
     assert outputs[-1] == refused("invalid_value", message, "item_id", "mine")
+
+
+def test_so_many_answers_run_out_of_band_at_a_time_and_no_more() -> None:
+    talk = session(config=TEXT)
+    for number in range(USUAL.asides):
+        begun = feed(talk, aside(f"nr_{number}"))
+        assert isinstance(begun[0], resp.ResponseCreated)
+    words = f"{USUAL.asides} responses are running out of band already. Wait until one is done."
+    assert feed(talk, aside("one_more")) == [
+        refused("rate_limit_exceeded", words, "response.conversation", "one_more")
+    ]
+    feed(talk, Finished("resp_1"))
+    assert isinstance(feed(talk, aside("again"))[0], resp.ResponseCreated)
+
+
+def test_what_is_played_on_our_line_is_cut_by_clearing_it_and_not_by_a_guess() -> None:
+    talk = greeted()
+    words = (
+        "This session's sound is played on a line of its own. output_audio_buffer.clear stops it, and truncates "
+        "what was not heard to its end."
+    )
+    cut = conv.ConversationItemTruncate(item_id="item_1", audio_end_ms=100, event_id="mine")
+    assert feed(talk, cut) == [refused("invalid_value", words, "item_id", "mine")]
