@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.events.items import InputAudio, Item, Message
+from pipeline.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message
 
 ROOT = "root"
 """As `previous_item_id`: before every other item (Realtime reference, `conversation.item.create`)."""
@@ -83,6 +83,13 @@ class Conversation:
     @property
     def last_id(self) -> str | None:
         return self._order[-1] if self._order else None
+
+    @property
+    def awaits_output(self) -> bool:
+        """A function was called, and what it returned is not here yet."""
+        called = {item.call_id for item in self._items.values() if isinstance(item, FunctionCall)}
+        returned = {item.call_id for item in self._items.values() if isinstance(item, FunctionCallOutput)}
+        return bool(called - returned)
 
     @property
     def items(self) -> tuple[Item, ...]:

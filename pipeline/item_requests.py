@@ -99,6 +99,9 @@ class ItemRequests:
         ):
             text = f"Invalid value: {item.call_id!r}. No function call with this call_id is in the conversation."
             raise BadEvent("invalid_value", text, "item.call_id")
+        if _words_bytes(item) > self._limits.item_words_bytes:
+            text = f"An item holds at most {self._limits.item_words_bytes} bytes of text. Split it into several."
+            raise BadEvent("invalid_value", text, "item")
         if isinstance(item, Message):
             self._check_images(item, "item")
 
@@ -234,3 +237,12 @@ def _without_sound(item: Item) -> tuple[Item, bytes]:
         InputAudio(transcript=part.transcript) if isinstance(part, InputAudio) else part for part in item.content
     )
     return msgspec.structs.replace(item, content=content), b"".join(sounds)
+
+
+def _words_bytes(item: Item) -> int:
+    """Of all text in an item, as UTF-8."""
+    match item:
+        case Message():
+            return len(item.text.encode())
+        case FunctionCall(arguments=text) | FunctionCallOutput(output=text):
+            return len(text.encode())

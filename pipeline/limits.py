@@ -29,6 +29,8 @@ class Limits:
     """Text and images a peer has put into one conversation by hand."""
     asides: int = 8
     """Responses out of band at a time; each is a model at work."""
+    item_words_bytes: int = 768 * 1024
+    """Of text in one item: it goes back to the peer in one frame, and clients take frames of up to 1 MiB."""
     instructions_chars: int = 65_536
     tools: int = 128
     tools_bytes: int = 65_536

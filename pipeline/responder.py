@@ -27,6 +27,7 @@ from pipeline.provider import (
     LanguageModel,
     ModelOutput,
     ProviderError,
+    Speech,
     TextDelta,
     TokensUsed,
     ToolRequest,
@@ -45,6 +46,10 @@ MODEL_STALL_S = 4.0
 
 VOICE_STALL_S = 1.5
 """A voice that has been given words and makes no sound for this long has failed."""
+
+LONGEST_SOUND_MS = 400
+"""Of one report and so of one delta, whatever a voice makes at once: more would be late, and long to cut into
+(Realtime reference, section A.1)."""
 
 CLAUSES_AHEAD = 8
 """Clauses the model may be ahead of the voice; then it waits, so an endless answer cannot fill the memory."""
@@ -193,8 +198,7 @@ class Responder:
                         async for piece in speech:
                             owed.sounded()
                             timing.came()
-                            audio = transcoder.push(piece.audio)
-                            self._report(AudioMade(response_id, audio, piece.text, piece.words))
+                            self._sound(response_id, transcoder.push(piece.audio), format, piece)
                             await owed.pause(self._room())
                     if not owed.has_all:
                         raise ProviderError(voice.name, "stopped before it had said everything", retryable=True)
@@ -205,6 +209,13 @@ class Responder:
             raise _Voiceless from error
         if tail := transcoder.flush():
             self._report(AudioMade(response_id, tail))
+
+    def _sound(self, response_id: str, audio: bytes, format: AudioFormat, piece: Speech) -> None:
+        """Report a piece of speech, a long one in several."""
+        most = format.bytes_in(LONGEST_SOUND_MS)
+        self._report(AudioMade(response_id, audio[:most], piece.text, piece.words))
+        for at in range(most, len(audio), most):
+            self._report(AudioMade(response_id, audio[at : at + most]))
 
     async def _voice_for(self, asked: str | None) -> str | None:
         """The voice the peer asked for, if the provider has it. A client made for another service asks for one of

@@ -21,7 +21,7 @@ from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent
-from pipeline.events.items import InputAudio, Item, Message
+from pipeline.events.items import FunctionCallOutput, InputAudio, Item, Message
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
@@ -194,9 +194,17 @@ class Session:
             item, sound, events = self._items.create(event)
         except BadEvent as bad:
             return [*self._items.refusal(bad, event.event_id)]
-        if not sound or not _lacks_words(item):
-            return [*events]
-        return [*events, *self._turns.expect(item.id, sound)]
+        if sound and _lacks_words(item):
+            return [*events, *self._turns.expect(item.id, sound)]
+        if isinstance(item, FunctionCallOutput) and self._answers_outputs():
+            self._turns.listening.has_unanswered = True
+            return [*events, *self._what_is_due()]
+        return [*events]
+
+    def _answers_outputs(self) -> bool:
+        """Inworld's `auto_tool_response`: once every function has its output, an answer follows by itself."""
+        wanted = (self.config.provider_data or {}).get("auto_tool_response") is True
+        return wanted and self.config.type == "realtime" and not self.conversation.awaits_output
 
     def _idly(self, outputs: list[Output]) -> list[Output]:
         """What ends an answer begins the wait for the caller."""

@@ -33,16 +33,9 @@ PAGE = ROOT / "docs" / "realtime.md"
 REQUIREMENTS = ROOT / "tests" / "requirements.toml"
 BEGIN, END = "<!-- events: begin -->", "<!-- events: end -->"
 
-MOST_TESTS = 3
-"""Named in one row."""
-
 CLIENT_CODEC = "tests/pipeline/test_wire.py::test_every_client_event_is_understood_with_and_without_an_event_id"
 SERVER_CODEC = (
     "tests/pipeline/test_wire_shapes.py::test_every_server_event_is_written_byte_for_byte_as_its_dialect_has_it"
-)
-
-SESSION_CODEC = (
-    "tests/pipeline/test_wire_shapes.py::test_a_session_is_told_with_its_whole_configuration_and_when_it_ends"
 )
 
 BETA_OWN = {
@@ -150,19 +143,15 @@ def marked(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
 def tests_of(event: str) -> list[str]:
     """What shows that an event works, the most particular first."""
     proved = [test for rule in rules() if event in rule.get("events", ()) for test in proofs().get(rule["id"], ())]
-    if event in BETA_OWN:
-        return [*proved, BETA_OWN[event]]
-    codec = CLIENT_CODEC if event in CLIENT_EVENTS else SERVER_CODEC
-    return [*dict.fromkeys(proved), SESSION_CODEC if event in ("session.created", "session.updated") else codec]
+    if proved:
+        return [*dict.fromkeys(proved)]
+    return [BETA_OWN[event] if event in BETA_OWN else CLIENT_CODEC if event in CLIENT_EVENTS else SERVER_CODEC]
 
 
 def row(event: str) -> str:
     if event in NOT_HERE:
         return f"| `{event}` | | not sent: {NOT_HERE[event]} | |"
-    tests = tests_of(event)
-    shown = [f"`{test.removeprefix('tests/')}`" for test in tests[:MOST_TESTS]]
-    more = [f"and {len(tests) - MOST_TESTS} more"] if len(tests) > MOST_TESTS else []
-    return f"| `{event}` | {spelling(event)} | works | {'<br>'.join(shown + more)} |"
+    return f"| `{event}` | {spelling(event)} | works | `{tests_of(event)[0].removeprefix('tests/')}` |"
 
 
 def spelling(event: str) -> str:

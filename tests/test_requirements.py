@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.realtime_table import works
 
 TESTS = Path(__file__).parent
 PROTOCOL = TESTS / "protocol"
 NEEDED = {"id", "source", "rule"}
-ALLOWED = NEEDED | {"not_here"}
+ALLOWED = NEEDED | {"not_here", "events"}
 
 
 @cache
@@ -69,9 +72,10 @@ def test_every_rule_has_an_id_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["id"])
-def test_a_rule_says_what_it_is_and_where_it_comes_from(rule: dict[str, str]) -> None:
+def test_a_rule_says_what_it_is_and_where_it_comes_from(rule: dict[str, Any]) -> None:
     assert NEEDED <= rule.keys() <= ALLOWED
-    assert all(text.strip() for text in rule.values())
+    assert all(rule[name].strip() for name in rule.keys() - {"events"})
+    assert set(rule.get("events", ())) <= works(), "by GA's names"
     assert rule["rule"].endswith("."), "a rule is a sentence"
 
 

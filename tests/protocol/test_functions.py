@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from pipeline.dialects import Dialect
+from tests.calls.support import LIMIT_S
 from tests.protocol.conftest import BEARER, House
 from tests.protocol.peer import Event, Peer, names
 from tests.protocol.providers import ARGUMENTS, CALL, CALL_AND_WAIT, SENTENCE, TELL_AND_CALL
@@ -121,3 +123,22 @@ async def test_inworlds_clients_that_want_to_ask_on_themselves_may(house: House)
             await give(peer, item["call_id"])
             await peer.until("conversation.item.done")
         assert await peer.fence() == []
+
+
+@pytest.mark.proves("D5-auto-tool-response")
+@pytest.mark.parametrize("is_auto", [True, False])
+async def test_inworlds_clients_may_have_outputs_answered_by_themselves(house: House, is_auto: bool) -> None:
+    path = "/api/v1/realtime/session?key=k&protocol=realtime"
+    async with house.session(path, dialect=Dialect.IW) as peer:
+        wanted = {"tools": [TOOL], "output_modalities": ["text"], "providerData": {"auto_tool_response": is_auto}}
+        await peer.send("session.update", session=wanted)
+        calls = (await call(peer, TELL_AND_CALL))[-1]["response"]["output"][1:]
+        await give(peer, calls[0]["call_id"])
+        assert "response.created" not in names(await peer.fence()), "one output is still missing"
+        await give(peer, calls[1]["call_id"])
+        await peer.until("conversation.item.done")
+        if is_auto:
+            async with asyncio.timeout(LIMIT_S):
+                assert (await peer.answer())[-1]["response"]["status"] == "completed"
+        else:
+            assert await peer.fence() == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.events.items import FunctionCall, FunctionCallOutput, Message
+from pipeline.limits import USUAL
 from tests.protocol.conftest import House, open_house
 from tests.protocol.peer import Event, Peer, message, names
 
@@ -233,3 +234,11 @@ async def test_an_image_too_large_for_a_frame_is_taken_and_not_told_back(house: 
         await peer.send("conversation.item.retrieve", item_id=added["item"]["id"])
         await peer.expect("conversation.item.retrieved")
         assert (await told(house, peer))[0].images[0].image_url == large
+
+
+@pytest.mark.proves("A1-frame-size")
+async def test_words_too_long_for_a_frame_are_refused(house: House) -> None:
+    async with house.session() as peer:
+        await create(peer, message("x" * USUAL.item_words_bytes))
+        error = await peer.refused("conversation.item.create", item=message("x" * (USUAL.item_words_bytes + 1)))
+        assert (error["code"], error["param"]) == ("invalid_value", "item")
