@@ -34,10 +34,16 @@ NO_SLOT: Final = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """How sound becomes rows for the model. Calls of one reading share a batch; there is one object for each."""
+    """How sound becomes rows for the model. Calls of one reading share a batch; there is one object for each.
+
+    Samples are the model's. Where the sound has several for each of them, their mean is taken: whether somebody
+    speaks is heard through that as well as through a proper filter, at a fraction of the price.
+    """
 
     encoding: Encoding
     model_hz: int
+    folds: int
+    """Samples of the sound in one of the model's."""
     sample_bytes: int
     window_samples: int
     window_bytes: int
@@ -47,7 +53,10 @@ class Reading:
         """[pieces, samples] within -1 … 1; all pieces are equally long."""
         audio = b"".join(pieces)
         if self.encoding is Encoding.PCM16:
-            samples = np.frombuffer(audio, dtype="<i2").astype(np.float32) / np.float32(32_768)
+            samples = np.frombuffer(audio, dtype="<i2").astype(np.float32)
+            if self.folds > 1:
+                samples = samples.reshape(-1, self.folds).sum(axis=1)
+            samples /= np.float32(32_768 * self.folds)
         else:
             table = ULAW_TO_FLOAT if self.encoding is Encoding.ULAW else ALAW_TO_FLOAT
             samples = table.take(np.frombuffer(audio, dtype=np.uint8))
@@ -55,19 +64,22 @@ class Reading:
 
 
 @cache
-def _reading(encoding: Encoding, model_hz: int) -> Reading:
-    size, window = encoding.bytes_per_sample, WINDOW_SAMPLES[model_hz]
-    return Reading(encoding, model_hz, size, window, window * size, CONTEXT_SAMPLES[model_hz] * size)
+def _reading(encoding: Encoding, model_hz: int, folds: int) -> Reading:
+    size, window = encoding.bytes_per_sample * folds, WINDOW_SAMPLES[model_hz]
+    return Reading(encoding, model_hz, folds, size, window, window * size, CONTEXT_SAMPLES[model_hz] * size)
 
 
 def reading_of(format: AudioFormat) -> Reading:
-    """8 and 16 kHz as they are, anything else at 8: that costs less, and finds the same speech.
+    """8 and 16 kHz as they are, anything else at 8, which costs less and finds the same speech.
 
     Raises `ValueError` for G.711 not at 8 kHz.
     """
     if format.encoding is not Encoding.PCM16 and format.rate_hz != 8_000:
         raise ValueError(f"G.711 sound has 8000 Hz, got {format.rate_hz} with {format.encoding.value}")
-    return _reading(format.encoding, 16_000 if format.rate_hz == 16_000 else 8_000)
+    if format.rate_hz == 16_000:
+        return _reading(format.encoding, 16_000, 1)
+    folds = format.rate_hz // 8_000 if format.rate_hz % 8_000 == 0 else 1
+    return _reading(format.encoding, 8_000, folds)
 
 
 class Ear:
@@ -97,9 +109,10 @@ class Ear:
         self._format = format
         self._refused_seen = 0
         self._looked_bytes = 0
-        is_native = format.rate_hz == self.reading.model_hz
+        folded_hz = format.rate_hz // self.reading.folds
+        is_native = folded_hz == self.reading.model_hz
         self._resampler = None if is_native else Resampler(format.rate_hz, self.reading.model_hz)
-        self._whole_bytes = self.reading.window_bytes * format.rate_hz // self.reading.model_hz
+        self._whole_bytes = self.reading.window_bytes * folded_hz // self.reading.model_hz
         """Of sound as it comes that make a window."""
         self._partial_bytes = 0
         # One window of the past stays in front: the model's context, and an early look's older half.
@@ -137,7 +150,7 @@ class Ear:
         """Report a score, on the loop. Positions come in the model's samples and leave in the call's."""
         if self.is_closed:
             return
-        if self._resampler is not None:
+        if self._format.rate_hz != self.reading.model_hz:
             end = end * self._format.rate_hz // self.reading.model_hz
             loud_until = loud_until * self._format.rate_hz // self.reading.model_hz
         try:
@@ -162,7 +175,7 @@ class Ear:
         if not refused_bytes:
             return 0
         self._refused_seen += refused_bytes
-        refused = refused_bytes // self.reading.sample_bytes
+        refused = refused_bytes // self._format.encoding.bytes_per_sample
         lost = refused * self.reading.model_hz // self._format.rate_hz
         lost += self.unheard_bytes // self.reading.sample_bytes
         self._sound[:] = self._silence()
@@ -205,4 +218,4 @@ class Ear:
         return self._looked_bytes // self.reading.sample_bytes
 
     def _silence(self) -> bytes:
-        return AudioFormat(self.reading.encoding, self.reading.model_hz).silence * self.reading.window_samples
+        return self._format.silence * self.reading.window_samples * self.reading.folds

@@ -93,7 +93,18 @@ def test_positions_are_told_in_the_samples_of_the_calls_own_format() -> None:
 
 def test_24_khz_becomes_windows_of_8_khz() -> None:
     ear = ear_of(PCM_24K)
-    ear.hear(bytes(48_000))
+    ear.hear(np.arange(0, 3 * 4_096, 1, dtype="<i2").tobytes())
+    ear.take()
+    assert (ear.reading.model_hz, ear.reading.window_samples) == (8_000, 256)
+    (row,) = ear.reading.rows([ear.window()])
+    context = row.size - 256
+    assert row[:context].tolist() == [0.0] * context
+    assert row[context : context + 3] * 32_768 == pytest.approx([1, 4, 7]), "the mean of three"
+
+
+def test_a_rate_that_does_not_divide_is_resampled() -> None:
+    ear = ear_of(AudioFormat(Encoding.PCM16, 44_100))
+    ear.hear(bytes(88_200))
     ear.take()
     assert ear.reading.model_hz == 8_000
     assert 16_000 - 100 < ear.unheard_bytes <= 16_000  # the resampler holds back about 1 ms
