@@ -7,14 +7,13 @@ Says nothing about what the fields mean.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gateway.auth import SignatureCheck
+from gateway.body import read_body
 from gateway.errors import FormRefused
 from twiml.errors import shorten
 
@@ -38,14 +37,8 @@ async def read_signed_form(
     # Sent twice, the header is joined to something that is no signature.
     signature = ", ".join(request.headers.getlist("x-twilio-signature")) or None
     signatures.check_header(target, signature)
-    _check_type_and_length(request)
-    try:
-        async with asyncio.timeout(deadline_s):
-            body = await _read_body(request)
-    except TimeoutError:
-        raise FormRefused(408, "slow_body", f"The body did not arrive within {deadline_s:g} s.\n") from None
-    except ClientDisconnect:
-        raise FormRefused(400, "disconnected", "The sender hung up before the body was complete.\n") from None
+    _check_type(request)
+    body = await read_body(request, _refused, most_bytes=BODY_LIMIT_BYTES, deadline_s=deadline_s)
     form = _parse(body)
     signatures.check_webhook(target, form, signature)
     return form
@@ -58,25 +51,11 @@ def path_and_query(request: Request) -> str:
     return (path + b"?" + query if query else path).decode("latin-1")
 
 
-def _check_type_and_length(request: Request) -> None:
+def _check_type(request: Request) -> None:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != FORM_TYPE:
         came = shorten(content_type) if content_type else "none"
         raise FormRefused(415, "not_a_form", f"Content-Type: expected {FORM_TYPE}, got {came}.\n")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > BODY_LIMIT_BYTES:
-        raise _too_large()
-
-
-async def _read_body(request: Request) -> bytes:
-    """The body; what was declared is not believed, so the bytes are counted as they come."""
-    body = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > BODY_LIMIT_BYTES:
-                raise _too_large()
-    return bytes(body)
 
 
 def _parse(body: bytes) -> ImmutableMultiDict[str, str]:
@@ -94,5 +73,5 @@ def _parse(body: bytes) -> ImmutableMultiDict[str, str]:
     return ImmutableMultiDict(fields)
 
 
-def _too_large() -> FormRefused:
-    return FormRefused(413, "too_large", f"Body: expected at most {BODY_LIMIT_BYTES} bytes.\n")
+def _refused(status_code: int, reason: str, words: str) -> FormRefused:
+    return FormRefused(status_code, reason, f"{words}\n")

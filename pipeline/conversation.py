@@ -98,10 +98,6 @@ class Conversation:
     def __len__(self) -> int:
         return len(self._order)
 
-    def as_prompt(self) -> tuple[Item, ...]:
-        """What a model is told."""
-        return telling(self.items)
-
     def hear(self, item_id: str, transcript: str) -> None:
         """Write down what a user's audio item said; with several pieces of sound, all of it stands in the first."""
         item = self._items.get(item_id)

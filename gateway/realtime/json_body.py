@@ -6,15 +6,14 @@ and time. Says nothing about what the fields mean.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
+from gateway.body import read_body
 from gateway.errors import JsonRefused
 from twiml.errors import shorten
 
@@ -57,14 +56,8 @@ async def read_json(
     request: Request, *, may_be_empty: bool = False, deadline_s: float = BODY_DEADLINE_S
 ) -> JsonBody:
     """The object in a request's body. Raises `JsonRefused`."""
-    _check_type_and_length(request)
-    try:
-        async with asyncio.timeout(deadline_s):
-            raw = await _read(request)
-    except TimeoutError:
-        raise JsonRefused(408, "slow_body", f"The body did not arrive within {deadline_s:g} s.") from None
-    except ClientDisconnect:
-        raise JsonRefused(400, "disconnected", "The sender hung up before the body was complete.") from None
+    _check_type(request)
+    raw = await read_body(request, JsonRefused, most_bytes=LONGEST_BODY_BYTES, deadline_s=deadline_s)
     if may_be_empty and not raw.strip():
         return JsonBody({}, len(raw))
     try:
@@ -87,26 +80,8 @@ def _shown(value: object) -> str:
     return shorten(value if isinstance(value, str) else repr(value)).strip("'\"")
 
 
-def _check_type_and_length(request: Request) -> None:
+def _check_type(request: Request) -> None:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind and kind != "application/json":
         raise JsonRefused(415, "not_json", f"Content-Type: expected application/json, got {shorten(content_type)}.")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > LONGEST_BODY_BYTES:
-        raise _too_large()
-
-
-async def _read(request: Request) -> bytes:
-    """The body; what was declared is not believed, so the bytes are counted as they come."""
-    body = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > LONGEST_BODY_BYTES:
-                raise _too_large()
-    return bytes(body)
-
-
-def _too_large() -> JsonRefused:
-    return JsonRefused(413, "too_large", f"The body: expected at most {LONGEST_BODY_BYTES} bytes.")

@@ -69,7 +69,7 @@ def test_a_replaced_item_keeps_its_place_and_a_deleted_one_loses_it() -> None:
 def test_a_model_is_told_only_what_says_something() -> None:
     call = FunctionCall(id="d", call_id="call_1", name="look", arguments="{}")
     items = (said("a", "Hello."), said("b"), spoken("c", ""), call, result("e", "call_1", ""))
-    assert Conversation("conv_1", items).as_prompt() == (items[0], items[3], items[4])
+    assert telling(Conversation("conv_1", items).items) == (items[0], items[3], items[4])
 
 
 def test_what_was_said_is_written_into_its_item() -> None:

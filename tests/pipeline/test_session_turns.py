@@ -8,6 +8,7 @@ import pytest
 from pipeline import commands
 from pipeline.audio.formats import PCMU
 from pipeline.commands import Cancel, DropTranscription, EndTranscription, Flush, Respond, Transcribe
+from pipeline.conversation import telling
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
@@ -144,7 +145,7 @@ def test_words_that_got_no_sound_before_a_barge_in_were_never_said() -> None:
         truncated("item_1", 0),
         Transcribe("item_2", line(100)),
     ]
-    assert talk.conversation.as_prompt() == ()
+    assert telling(talk.conversation.items) == ()
 
 
 def test_thoughts_ahead_of_a_voice_that_was_heard_to_the_end_were_never_said() -> None:
@@ -250,7 +251,7 @@ def test_noise_is_not_answered() -> None:
     begins, ends = turn(0)
     feed(talk, *begins, *ends)
     assert feed(talk, Transcribed("item_1", "", True)) == [*understood("item_1", "", 1.1)]
-    assert talk.conversation.as_prompt() == ()
+    assert telling(talk.conversation.items) == ()
 
 
 def test_noise_that_cut_off_an_answer_is_answered_since_somebody_must_speak() -> None:
