@@ -5,14 +5,20 @@ Outputs shown in it (```text) are pictures of a real call; what they show, `test
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gateway.cli.loopback import free_port
 from gateway.cli.main import main
+from tests.calls.support import AUTH_TOKEN, cascade, running_gateway
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -21,8 +27,8 @@ COMMAND_LIMIT_S = 120
 
 
 def blocks() -> list[str]:
-    """The indented blocks, without the pictures."""
-    text = re.sub(r"```text\n.*?```", "", README, flags=re.DOTALL)
+    """The indented blocks, without the pictures and the program."""
+    text = re.sub(r"```(?:text|python)\n.*?```", "", README, flags=re.DOTALL)
     found = re.findall(r"(?:^    \S.*\n(?:^    .*\n|^\n(?=    ))*)", text, flags=re.MULTILINE)
     return ["\n".join(line[4:] for line in block.splitlines()) for block in found]
 
@@ -55,6 +61,20 @@ def test_every_command_of_the_readme_is_known_to_this_test() -> None:
         "switchboard demo",
         'switchboard simulate --say "what are your opening hours" --say "stop please" --barge-in 2.5',
     ]
+
+
+@pytest.mark.anyio
+async def test_the_program_of_the_readme_has_a_turn_with_the_gateway(capsys: pytest.CaptureFixture[str]) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    async with running_gateway(providers=cascade(), SWITCHBOARD_TOKEN=AUTH_TOKEN) as gateway:
+        body = textwrap.indent(program.replace("http://127.0.0.1:8080", gateway.url), "    ")
+        names: dict[str, Any] = {"SWITCHBOARD_TOKEN": AUTH_TOKEN}
+        exec(f"async def talk():\n{body}", names)
+        async with asyncio.timeout(COMMAND_LIMIT_S):
+            await names["talk"]()
+    told = capsys.readouterr().out.split()
+    assert told[0] == "session.created" and told[-1] == "response.done"
+    assert "response.output_audio.delta" in told
 
 
 def test_make_alone_says_what_there_is() -> None:
