@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from gateway.credentials.credential import Scope
+from gateway.credentials.keyring import base64_of, entry
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
 from pipeline.events.items import FunctionCallOutput, Message
 from pipeline.provider import ModelOutput, Prompt, TextDelta, ToolRequest, Transcript
@@ -97,7 +101,7 @@ class Address:
 @contextmanager
 def answering() -> Iterator[Address]:
     """The gateway in a thread, for as long as the context lasts."""
-    key = f"sk-{secrets.token_hex(24)}"
+    secret = secrets.token_hex(24)
     up: list[str] = []
     is_up = threading.Event()
     stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -106,10 +110,13 @@ def answering() -> Iterator[Address]:
         over = asyncio.Event()
         stop.append((asyncio.get_running_loop(), over))
         cascade = Cascade(OneSentence(), ByRules(), StubVoice())
-        async with running_gateway(providers=cascade, SWITCHBOARD_TOKEN=key) as gateway:
-            up.append(gateway.url)
-            is_up.set()
-            await over.wait()
+        with tempfile.TemporaryDirectory() as directory:
+            keys = Path(directory) / "keys.toml"
+            keys.write_text(entry("clients", secret, [Scope.REALTIME]))
+            async with running_gateway(providers=cascade, SWITCHBOARD_API_KEYS=str(keys)) as gateway:
+                up.append(gateway.url)
+                is_up.set()
+                await over.wait()
 
     def run() -> None:
         try:
@@ -123,7 +130,8 @@ def answering() -> Iterator[Address]:
         is_up.wait(LIMIT_S)
         if not up:
             raise RuntimeError("the gateway did not start; its thread's traceback says why")
-        yield Address(up[0], key)
+        # One key, in the form Inworld's clients take by `Basic`; as a bearer it is good as well.
+        yield Address(up[0], base64_of(f"clients:{secret}"))
     finally:
         for loop, over in stop:
             if thread.is_alive():

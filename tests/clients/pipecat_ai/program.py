@@ -89,7 +89,7 @@ def openai_service(run: Run, key: str) -> Any:
 def inworld_service(run: Run, key: str) -> Any:
     # Its `basic` wants an Inworld key, base64 of `id:secret`; a token is a bearer's.
     url = f"{run.ws_url}/api/v1/realtime/session"
-    return InworldRealtimeLLMService(api_key=key, base_url=url, auth_type="bearer", voice="Clive")
+    return InworldRealtimeLLMService(api_key=key, base_url=url, voice="Clive")
 
 
 async def get_weather(params: FunctionCallParams, city: str) -> None:
