@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 import socket
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -122,7 +122,7 @@ async def test_a_log_tells_when_and_why_and_nothing_that_was_said(caplog: pytest
     assert OPERATOR_TOKEN not in said
 
 
-def raw_client(gateway: Service, path: str) -> socket.socket:
+async def raw_client(gateway: Service, path: str) -> socket.socket:
     """A socket with a small buffer, its hands shaken, that nobody reads from now on."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -132,6 +132,13 @@ def raw_client(gateway: Service, path: str) -> socket.socket:
         raw.connect(("127.0.0.1", port))
     except BlockingIOError:
         pass
+    handshake = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
+    )
+    await until(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0)
+    await asyncio.get_running_loop().sock_sendall(raw, handshake.encode())
     return raw
 
 
@@ -143,26 +150,25 @@ def masked(event: dict[str, Any]) -> bytes:
     return head + bytes(4) + payload
 
 
+LONG: Final = {
+    "type": "message",
+    "role": "user",
+    "id": "long",
+    "content": [{"type": "input_text", "text": "x" * 60_000}],
+}
+
+
 async def test_a_client_that_does_not_read_is_given_up_and_others_are_unharmed() -> None:
     async with service(realtime_events_per_s="0") as gateway:
         loop = asyncio.get_running_loop()
-        raw = raw_client(gateway, "/v1/realtime")
+        raw = await raw_client(gateway, "/v1/realtime?model=m")
         try:
-            handshake = (
-                "GET /v1/realtime?model=m HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
-            )
-            await until(lambda: raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0)
-            await loop.sock_sendall(raw, handshake.encode())
             await until(lambda: gateway.running.gateway.directory.seated == 1)
-            content = [{"type": "input_text", "text": "x" * 60_000}]
-            item = {"type": "message", "role": "user", "id": "long", "content": content}
             before_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
             async def ask() -> None:
                 """Each question has an answer of sixty kilobytes."""
-                await loop.sock_sendall(raw, masked({"type": "conversation.item.create", "item": item}))
+                await loop.sock_sendall(raw, masked({"type": "conversation.item.create", "item": LONG}))
                 for _ in range(2_000):
                     await loop.sock_sendall(raw, masked({"type": "conversation.item.retrieve", "item_id": "long"}))
 
@@ -176,6 +182,23 @@ async def test_a_client_that_does_not_read_is_given_up_and_others_are_unharmed()
             await asyncio.gather(asking, return_exceptions=True)
             grown_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before_bytes
             assert grown_bytes < 4 * MOST_WAITING_BYTES
+        finally:
+            raw.close()
+
+
+async def test_a_side_band_that_does_not_read_is_given_up_and_the_session_goes_on() -> None:
+    async with service(realtime_events_per_s="0") as gateway, gateway.session() as client:
+        id = client.of("session.created")[0]["session"]["id"]
+        raw = await raw_client(gateway, f"/v1/realtime?call_id={id}")
+        try:
+            await until(lambda: gateway.running.sample("realtime_side_bands_active") == 1)
+            await client.say("conversation.item.create", item=LONG)
+            async with asyncio.timeout(LIMIT_S):
+                while gateway.running.sample("realtime_side_bands_active"):
+                    await client.say("conversation.item.retrieve", item_id="long")
+                    await client.hear("conversation.item.retrieved")
+            await client.say("input_audio_buffer.clear")
+            await client.hear("input_audio_buffer.cleared")
         finally:
             raw.close()
 
