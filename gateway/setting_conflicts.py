@@ -19,11 +19,13 @@ def conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             "set it to the https URL Twilio calls, such as https://voice.example.com",
         )
     if not settings.insecure_dev:
-        if not settings.auth_token:
+        # With API keys alone it serves Realtime clients, and every webhook is refused.
+        if not settings.auth_token and not settings.api_keys:
             yield (
-                {"auth_token", "insecure_dev"},
+                {"auth_token", "insecure_dev", "api_keys"},
                 "TWILIO_AUTH_TOKEN (not set): forged webhooks would pass for Twilio's; copy it from "
-                "the Twilio Console, or try without Twilio on loopback with --insecure-dev",
+                "the Twilio Console, or try without Twilio on loopback with --insecure-dev, or set "
+                "SWITCHBOARD_API_KEYS to serve Realtime clients only",
             )
     elif not host_is_ours:
         yield (

@@ -81,13 +81,17 @@ def run(settings: Settings, gateway: Gateway) -> int:
 
 def _announce(settings: Settings, port: int) -> None:
     account = f"{settings.account_sid[:2]}…{settings.account_sid[-4:]}" if settings.account_sid else "any account"
-    check = "signature check OFF (--insecure-dev)" if settings.insecure_dev else "signature check on"
+    if settings.insecure_dev:
+        check = "signature check OFF (--insecure-dev)"
+    else:
+        check = "signature check on" if settings.auth_token else "webhooks closed (no TWILIO_AUTH_TOKEN)"
     lines = (
         ("agent", settings.agent),
         ("public URL", settings.public_url),
         ("twilio", f"{account}  {check}"),
         ("providers", f"stt {settings.stt} · llm {settings.llm} · tts {settings.tts}"),
         ("voice URL", f"{settings.http_url('/twilio/voice')}  (POST)"),
+        ("realtime", f"{settings.ws_url('/v1/realtime')}  /api/v1/realtime/session"),
         ("ready", f"{settings.host}:{port}  /healthz /readyz /metrics"),
     )
     click.echo(f"switchboard {version('switchboard-voice')}", err=True)

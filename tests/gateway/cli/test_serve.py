@@ -8,8 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.app import Gateway
+from gateway.auth import SignatureCheck
 from gateway.cli import serve
+from gateway.errors import SignatureRefused
 from gateway.settings import Settings
+from tests.gateway.credentials.support import key_file
 
 
 @pytest.fixture
@@ -45,6 +48,17 @@ def test_an_account_is_shown_shortened_and_a_switched_off_check_in_capitals(serv
     assert "AC…3f1c" in result.stderr
     assert "signature check OFF" in result.stderr
     assert served[0].insecure_dev
+
+
+def test_with_api_keys_alone_realtime_clients_are_served_and_webhooks_are_closed(
+    served: list[Settings], tmp_path: Path
+) -> None:
+    result = run(SWITCHBOARD_API_KEYS=str(key_file(tmp_path)), TWILIO_AUTH_TOKEN="")
+    assert result.exit_code == 0
+    assert "webhooks closed (no TWILIO_AUTH_TOKEN)" in result.stderr
+    assert "ws://127.0.0.1:8080/v1/realtime" in result.stderr
+    with pytest.raises(SignatureRefused):
+        SignatureCheck(served[0]).check_webhook("/twilio/voice", {}, "A" * 27 + "=")
 
 
 def test_a_gateway_of_this_machine_says_how_to_get_callers_and_a_public_one_where_they_come_in(
