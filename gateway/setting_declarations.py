@@ -49,8 +49,8 @@ class Settings:
         "TWILIO_AUTH_TOKEN",
         "",
         secret,
-        "The account's auth token, which Twilio signs with. Required, except with SWITCHBOARD_INSECURE_DEV, or with "
-        "SWITCHBOARD_API_KEYS alone: then every webhook is refused.",
+        "The account's auth token, which Twilio signs with. Required, except with SWITCHBOARD_INSECURE_DEV, or "
+        "with SWITCHBOARD_API_KEYS alone: then every webhook is refused.",
         is_secret=True,
     )
     auth_token_secondary: str = _setting(
