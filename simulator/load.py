@@ -10,14 +10,14 @@ import asyncio
 import random
 import uuid
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 import numpy as np
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSMsgType, WSTransport, ws_connect
 
 from simulator.load_call import FRAME_S, LoadCall, Script, Tally
+from simulator.load_line import Line
 from simulator.messages import MessageWriter
 from simulator.noise import ComfortNoise
 from simulator.signature import SIGNATURE_HEADER, sign
@@ -59,35 +59,12 @@ def _frames(pcm: bytes) -> tuple[str, ...]:
     return tuple(b64encode(law[at : at + FRAME_BYTES]).decode() for at in range(0, whole, FRAME_BYTES))
 
 
-class _Line(WSListener):
-    """What picows calls; it asks for a class of its own."""
-
-    def __init__(self, receive: Callable[[bytes, float], None]) -> None:
-        self._receive = receive
-        self._now = asyncio.get_running_loop().time
-        self.is_open = False
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.is_open = True
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT:
-            self._receive(frame.get_payload_as_bytes(), self._now())
-        elif frame.msg_type == WSMsgType.CLOSE:
-            # picows leaves the answer to us; until it comes the server waits, and the line would count as open.
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.is_open = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Placed:
     """A call that is up. The writer says what begins and ends it; frames come from `LoadCall`, which is leaner."""
 
     call: LoadCall
-    line: _Line
+    line: Line
     transport: WSTransport
     writer: MessageWriter
 
@@ -134,11 +111,13 @@ class Load:
         self._phases[self._added % PHASES].append(_Placed(call, *line, writer))
         self._added += 1
 
-    async def _open(self, connect: Connect, call: LoadCall) -> tuple[_Line, WSTransport]:
+    async def _open(self, connect: Connect, call: LoadCall) -> tuple[Line, WSTransport]:
         url = connect.stream.url
         headers = {SIGNATURE_HEADER: sign(self._target.auth_token, url, {})}
-        transport, listener = await ws_connect(lambda: _Line(call.receive), url, extra_headers=headers)
-        assert isinstance(listener, _Line)
+        transport, listener = await ws_connect(
+            lambda: Line(call.receive, asyncio.get_running_loop().time), url, extra_headers=headers
+        )
+        assert isinstance(listener, Line)
         return listener, transport
 
     async def run(self) -> None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSMsgType, WSTransport, ws_connect
 
+from simulator.load_line import Line
 from simulator.noise import ComfortNoise
 from simulator.realtime_session import BYTES_PER_S, FRAME_S, RATE_HZ, RealtimeScript, RealtimeTally
 from simulator.sound import RATE_HZ as TELEPHONE_HZ
@@ -83,42 +84,12 @@ def _appends(telephone_pcm: bytes) -> tuple[bytes, ...]:
     return tuple(HEAD + b64encode(pcm[at : at + FRAME_BYTES]) + TAIL for at in range(0, whole, FRAME_BYTES))
 
 
-def _text(message: bytes | None) -> str:
-    return (message or b"no reason told").decode("utf-8", "replace")
-
-
-class _Line(WSListener):
-    """What picows calls; it asks for a class of its own."""
-
-    def __init__(self, receive: Callable[[bytes, float], None], now: Callable[[], float]) -> None:
-        self._receive = receive
-        self._now = now
-        self.is_open = False
-        self.goodbye: str | None = None
-        """Why the server closed, as it said."""
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.is_open = True
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT:
-            self._receive(frame.get_payload_as_bytes(), self._now())
-        elif frame.msg_type == WSMsgType.CLOSE:
-            self.goodbye = f"closed with {frame.get_close_code()}: {_text(frame.get_close_message())}"
-            # picows leaves the answer to us; until it comes the server waits, and the line would count as open.
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.is_open = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Connected:
     """A session that is up."""
 
     session: Session
-    line: _Line
+    line: Line
     transport: WSTransport
 
 
@@ -162,12 +133,12 @@ class RealtimeLoad:
         headers = {"Authorization": f"Bearer {self._target.token}"}
         try:
             transport, line = await ws_connect(
-                lambda: _Line(session.receive, self.now), self._target.url, extra_headers=headers
+                lambda: Line(session.receive, self.now), self._target.url, extra_headers=headers
             )
         except (OSError, TimeoutError, WSError) as error:
             self._fail(f"not opened: {error or type(error).__name__}")
             return
-        assert isinstance(line, _Line)
+        assert isinstance(line, Line)
         self._phases[self._added % PHASES].append(_Connected(session, line, transport))
         self._added += 1
 

@@ -57,7 +57,8 @@ app = Starlette(
 )
 
 
-async def main() -> None:
+async def serve(app: Starlette) -> None:
+    """Serve a floor with the gateway's settings."""
     config = uvicorn.Config(
         app,
         port=PORT,
@@ -72,4 +73,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        runner.run(serve(app))

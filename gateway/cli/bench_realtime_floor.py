@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import asyncio
 
-import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.cli.bench_floor import PORT, echo, ready
-from gateway.server import WS_MAX_BYTES
+from gateway.cli.bench_floor import echo, ready, serve
 
 app = Starlette(routes=[Route("/readyz", ready), WebSocketRoute("/v1/realtime", echo)])
 
 
-async def main() -> None:
-    config = uvicorn.Config(
-        app,
-        port=PORT,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_max_size=WS_MAX_BYTES,
-        access_log=False,
-        log_config=None,
-    )
-    await uvicorn.Server(config).serve()
-
-
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        runner.run(serve(app))

@@ -39,7 +39,8 @@ def test_it_runs_on_the_server_the_gateway_runs_on(monkeypatch: pytest.MonkeyPat
         served.append(server.config)
 
     monkeypatch.setattr(uvicorn.Server, "serve", note)
-    asyncio.run(bench_floor.main())
+    asyncio.run(bench_floor.serve(bench_floor.app))
     (config,) = served
+    assert config.app is bench_floor.app
     assert (config.port, config.ws, config.ws_max_size) == (bench_floor.PORT, "websockets-sansio", WS_MAX_BYTES)
     assert (config.ws_per_message_deflate, config.access_log) == (False, False)

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from gateway.cli import bench_realtime_floor
+from gateway.cli import bench_floor, bench_realtime_floor
 from gateway.cli.bench_floor import PORT
 from gateway.server import WS_MAX_BYTES
 
@@ -29,7 +29,8 @@ def test_it_runs_on_the_server_the_gateway_runs_on(monkeypatch: pytest.MonkeyPat
         served.append(server.config)
 
     monkeypatch.setattr(uvicorn.Server, "serve", note)
-    asyncio.run(bench_realtime_floor.main())
+    asyncio.run(bench_floor.serve(bench_realtime_floor.app))
     (config,) = served
+    assert config.app is bench_realtime_floor.app
     assert (config.port, config.ws, config.ws_max_size) == (PORT, "websockets-sansio", WS_MAX_BYTES)
     assert (config.ws_per_message_deflate, config.access_log) == (False, False)
