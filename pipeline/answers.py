@@ -140,7 +140,8 @@ class Answers:
         response = self._current(made.response_id)
         if response is None:
             return []
-        events = response.sound(made.audio)
+        # Words may be timed apart from their sound, before or after it.
+        events = response.sound(made.audio) if made.audio else []
         if response is self.active and (item_id := response.spoken_item_id):
             self._line.write(response.id, item_id, made, response.config.output_format)
         return events

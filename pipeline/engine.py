@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline import commands
 from pipeline.audio.formats import AudioFormat
+from pipeline.cascade_worker import CascadeWorker
 from pipeline.commands import Command
 from pipeline.events.error import ErrorEvent
 from pipeline.events.event import ClientEvent, ServerEvent
@@ -33,14 +34,14 @@ from pipeline.reports import (
     ToolReturned,
     TurnJudged,
 )
-from pipeline.responder import Cascade, Responder
+from pipeline.responder import Cascade
 from pipeline.session import Output, Session
 from pipeline.toolbox import Toolbox
-from pipeline.transcriptions import Transcriptions
 from pipeline.transport import Transport
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import Ear, SpeechActivity
 from pipeline.turn_watch import TurnWatch
+from pipeline.worker import Remote, Seat, Worker
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Engine:
     def __init__(
         self,
         session: Session,
-        cascade: Cascade,
+        backend: Cascade | Remote,
         transport: Transport,
         *,
         activity: SpeechActivity,
@@ -71,7 +72,6 @@ class Engine:
         end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self._session = session
-        self._cascade = cascade
         self._transport = transport
         self._activity = activity
         self._toolbox = toolbox
@@ -82,7 +82,6 @@ class Engine:
         self._end_of_turn = end_of_turn
         self._ear: Ear | None = None
         self._ear_format: AudioFormat | None = None
-        self._transcriptions = Transcriptions(cascade.transcriber, self.report, observe, now)
         self._turns = TurnWatch(session, observe, now)
         self._watchers: list[Callable[[ServerEvent], None]] = []
         self._answers: dict[str, asyncio.Task[None]] = {}
@@ -90,13 +89,15 @@ class Engine:
         self._has_kept_up = asyncio.Event()
         self._end: asyncio.Future[commands.HangUp | None] = asyncio.get_running_loop().create_future()
         self._end.add_done_callback(lambda _: self._has_kept_up.set())
-        self._responder = Responder(
-            cascade,
-            self.report,
-            transport.room,
-            lambda: self._turns.lap("llm"),
+        seat = Seat(
+            report=self.report,
+            observe=observe,
+            room=transport.room,
+            first_clause=lambda: self._turns.lap("llm"),
             now=now,
-            timed=observe,
+        )
+        self._worker: Worker = (
+            CascadeWorker(backend, seat) if isinstance(backend, Cascade) else backend.engage(seat)
         )
 
     async def run(self, greeting: str = "") -> commands.HangUp | None:
@@ -104,11 +105,13 @@ class Engine:
         self._open_ear()
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                working = self._tasks.create_task(self._worker.run())
                 self._perform(self._session.open())
                 if greeting:
                     self._perform(self._session.say(greeting))
                 hang_up = await self._end
                 self._leave()
+                working.cancel()
         finally:
             if self._ear is not None:
                 self._ear.close()
@@ -133,7 +136,7 @@ class Engine:
         if self._ear is not None:
             self._ear.hear(audio)
         outputs = self._session.hear(audio)
-        self._transcriptions.hear(audio)
+        self._worker.hear(audio)
         if outputs:
             self._perform(outputs)
 
@@ -144,7 +147,7 @@ class Engine:
             if not (outputs and type(outputs[0]) is ErrorEvent):
                 if self._ear is not None:
                     self._ear.hear(event.audio)
-                self._transcriptions.hear(event.audio)
+                self._worker.hear(event.audio)
             self._perform(outputs)
             return
         self._perform(self._session.receive(event))
@@ -220,6 +223,7 @@ class Engine:
                     self._transport.send(output)
                     for watcher in tuple(self._watchers):  # one may leave for what it is told
                         watcher(output)
+                    self._worker.see(output)
                     self._turns.see(output)
                     self._observe(output)
                     if type(output) is SessionUpdated:
@@ -231,11 +235,11 @@ class Engine:
         assert self._tasks is not None, "commands come out of a running session only"
         match command:
             case commands.Transcribe(item_id=item_id, audio=audio):
-                self._transcriptions.begin(item_id, audio, self._session.config, self._tasks)
+                self._worker.begin(item_id, audio, self._session.config, self._tasks)
             case commands.EndTranscription(item_id=item_id):
-                self._transcriptions.end(item_id)
+                self._worker.end(item_id)
             case commands.DropTranscription(item_id=item_id):
-                self._transcriptions.drop(item_id)
+                self._worker.drop(item_id)
             case commands.JudgeTurn():
                 if self._end_of_turn is not None and self._end_of_turn.is_there:
                     self._tasks.create_task(self._judge_turn(command, self._end_of_turn))
@@ -290,7 +294,7 @@ class Engine:
 
     async def _respond(self, command: commands.Respond, usual: AudioFormat) -> None:
         try:
-            await self._responder.respond(command, usual)
+            await self._worker.respond(command, usual)
         except Exception:
             log.exception("response %s failed by a fault of ours", command.response_id)
             self.report(Failed(command.response_id, "internal_error", "internal error"))
@@ -305,4 +309,4 @@ class Engine:
     def _leave(self) -> None:
         """Stop all work but functions: what they have begun is done, and the conversation should know."""
         self._perform(self._session.close())
-        self._transcriptions.leave()
+        self._worker.leave()

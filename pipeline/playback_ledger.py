@@ -86,9 +86,20 @@ class PlaybackLedger:
             if len(self._entries) > MAX_ITEMS:
                 self._entries.popitem(last=False)
         if text:
-            entry.clauses.append(_Clause(text=text, begins=entry.samples, words=words))
+            entry.clauses.append(self._clause(entry, text, words))
         entry.samples += samples
         self.end += samples
+
+    def _clause(self, entry: _Entry, text: str, words: tuple[WordTime, ...]) -> _Clause:
+        """A clause begins with the next sample, or where its first word does: words may be timed before or after
+        their sound is made."""
+        offset_ms = words[0].start_ms if words else 0
+        least = entry.clauses[-1].begins if entry.clauses else 0
+        begins = max(least, entry.samples + offset_ms * self._rate_hz // 1000)
+        shift_ms = (entry.samples - begins) * 1000 // self._rate_hz
+        if shift_ms:
+            words = tuple(WordTime(word.text, max(0, word.start_ms + shift_ms)) for word in words)
+        return _Clause(text=text, begins=begins, words=words)
 
     def finish(self, item_id: str) -> None:
         """All of this item has been spoken; what was broken off is never finished."""

@@ -27,6 +27,11 @@ class ProviderError(Exception):
         self.retryable = retryable
 
 
+TurnSignal: TypeAlias = Literal["going_on", "may_be_over", "resumed", "over"]
+"""What a transcriber that finds turns by itself thinks of the caller's: `may_be_over` is an early guess that
+`resumed` takes back; `over` stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What a transcriber understood so far of one utterance; a later one replaces an earlier one."""
@@ -34,6 +39,53 @@ class Transcript:
     text: str
     is_final: bool
     """Every stream ends with exactly one final transcript, empty if nothing was understood."""
+    turn: TurnSignal = "going_on"
+    """Meaningful only from a transcriber whose skills say `ends_turns`, and only before the final one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriberSkills:
+    """What a transcriber can do beyond the least, which is: hear it all, then say what it was."""
+
+    has_partials: bool = False
+    """It says what it understood while the caller still speaks: its silence then means that it is dead."""
+    ends_turns: bool = False
+    """Its transcripts carry a `TurnSignal`."""
+    languages: tuple[str, ...] = ()
+    """BCP 47 tags or prefixes of them; empty: whatever it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSkills:
+    """What a voice can do beyond the least, which is: speak clause by clause."""
+
+    joins_clauses: bool = False
+    """It speaks all clauses of an answer as one, with the melody of the whole."""
+    has_word_times: bool = False
+    """Its `Speech` carries the times of its words, so that what was heard is known to the word."""
+    languages: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class DeclaresHearing(Protocol):
+    """A transcriber that can do more than the least."""
+
+    skills: TranscriberSkills
+
+
+@runtime_checkable
+class DeclaresSpeaking(Protocol):
+    """A voice that can do more than the least."""
+
+    skills: VoiceSkills
+
+
+def skills_of_transcriber(transcriber: object) -> TranscriberSkills:
+    return transcriber.skills if isinstance(transcriber, DeclaresHearing) else TranscriberSkills()
+
+
+def skills_of_voice(voice: object) -> VoiceSkills:
+    return voice.skills if isinstance(voice, DeclaresSpeaking) else VoiceSkills()
 
 
 class Transcriber(Protocol):
@@ -133,12 +185,16 @@ class WordTime:
 
     text: str
     start_ms: int
-    """From the first sample of the piece of `Speech` that carries it."""
+    """From the first sample of the piece of `Speech` that carries it; negative where its sound came before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A piece of speech. `text` is set on the first piece of a clause, and is what the clause says."""
+    """A piece of speech. `text` is set on the first piece of a clause, and is what the clause says.
+
+    A provider that learns the times of words apart from their sound sends them in pieces without sound: `text` is
+    then the words that `words` times, and they may lie before the piece (already made) or after it.
+    """
 
     audio: bytes
     text: str = ""
@@ -169,6 +225,13 @@ class Prepares(Protocol):
     """A provider that is slow the first time: it loads a model or opens a connection."""
 
     async def prepare(self) -> None: ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A provider that holds something open: connections kept warm, a pool of threads."""
+
+    async def aclose(self) -> None: ...
 
 
 @runtime_checkable
