@@ -53,6 +53,11 @@ class Faults:
         """The next `times` requests have it."""
         self._next.extend([fault] * times)
 
+    def take_at_handshake(self) -> Fault | None:
+        """The next fault, if it is one that refuses a connection: others wait for what is asked on it."""
+        coming = self._next[0] if self._next else self.always
+        return self.take() if coming in (Fault.REFUSE, Fault.TOO_MANY, Fault.BROKEN) else None
+
     def take(self) -> Fault:
         """The fault of the request that begins now."""
         fault = self._next.popleft() if self._next else self.always
