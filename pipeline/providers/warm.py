@@ -101,9 +101,8 @@ class WarmConnections(Generic[Connection]):
         waiting, self._waiting = self._waiting, []
         for opened in waiting:
             _stop_ageing(opened)
-            await _close(opened)
-        for task in tuple(self._tasks):
-            task.cancel()
+            self._in_background(_close(opened))
+        # Each is bounded by itself; one that is cancelled would leave its socket open.
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take(self) -> _Open[Connection] | None:

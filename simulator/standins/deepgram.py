@@ -83,7 +83,7 @@ class DeepgramStandin:
     async def _admit(self, websocket: WebSocket) -> Query | None:
         """The query of a connection that is let in; who is not gets an HTTP answer."""
         path = websocket.url.path
-        fault = _take_at_handshake(self._faults)
+        fault = self._faults.take_at_handshake()
         scheme, _, key = websocket.headers.get("authorization", "").partition(" ")
         if path not in _READERS:
             refusal = _refusal(404, "INVALID_URI", f"there is no {path}")
@@ -133,12 +133,6 @@ class DeepgramStandin:
     def _next_utterance(self) -> tuple[str, Fault]:
         fault = self._faults.take()
         return ("" if fault is Fault.ZERO_AUDIO else next(self._script)), fault
-
-
-def _take_at_handshake(faults: Faults) -> Fault | None:
-    """The next fault, if it is one of the handshake; another one stays for the voice to come."""
-    due = faults._next[0] if faults._next else faults.always
-    return faults.take() if due in _HANDSHAKE else None
 
 
 def _refusal(status: int, code: str, message: str) -> JSONResponse:

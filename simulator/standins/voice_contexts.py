@@ -52,10 +52,9 @@ class Wording(Protocol):
 
 def refusal_at_handshake(faults: Faults) -> JSONResponse | None:
     """The answer to a handshake whose fault is due; any other fault stays for the context to come."""
-    due = faults._next[0] if faults._next else faults.always
-    if due not in _HANDSHAKE:
+    due = faults.take_at_handshake()
+    if due is None:
         return None
-    faults.take()
     return JSONResponse({"detail": f"this stand-in was told to be {due.value}"}, _HANDSHAKE[due])
 
 
