@@ -17,6 +17,7 @@ _COMMANDS = {
         "Start a gateway with built-in providers on this machine; with --call, place a call to it.",
     ),
     "simulate": ("gateway.cli.simulate", "Play Twilio and a caller against a running gateway."),
+    "standin": ("gateway.cli.standin", "Serve a stand-in for a provider, to try an agent with no account."),
     "bench": ("gateway.cli.bench", "Measure how many conversing calls one core carries."),
     "bench-realtime": ("gateway.cli.bench_realtime", "Measure how many Realtime sessions one core carries."),
     "key": ("gateway.cli.key", "Make API keys for programs."),
