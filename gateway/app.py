@@ -11,9 +11,10 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,12 +24,14 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import control, voice
 from gateway.auth import SignatureCheck
+from gateway.backend import cascade_of, chosen, close, prepare
 from gateway.calls.call import EndReason
 from gateway.calls.store import MemoryStore
 from gateway.credentials.door import Door
 from gateway.front_desk import MEDIA_PATH, FrontDesk
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.socket import Exchange, MediaSocket
+from gateway.message_file import MessageFile
 from gateway.metrics import Metrics
 from gateway.realtime import http
 from gateway.realtime.agent_session import configurer, limits_of
@@ -38,11 +41,11 @@ from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
 from gateway.realtime.studio import Studio
 from gateway.realtime.websocket import RealtimeSocket
 from gateway.settings import Settings
+from gateway.tools import toolbox_of
 from pipeline.agent import Agent, load_agent
-from pipeline.provider import Prepares
-from pipeline.providers import registry
+from pipeline.mcp_errands import McpTools
+from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
-from pipeline.toolbox import Toolbox, table_tools
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 
@@ -69,6 +72,8 @@ class Gateway:
     doors: Doors
     directory: Directory = field(default_factory=Directory)
     """The sessions and calls that run, by their ids."""
+    providers: str = ""
+    """By name, for people."""
 
     def drain(self) -> None:
         """Take no new calls and sessions; those there are go on."""
@@ -93,25 +98,24 @@ def id_maker() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}_{base}{next(numbers):x}"
 
 
-def cascade_of(settings: Settings, agent: Agent) -> Cascade:
-    """The providers by their names in the settings. Raises `ProviderError` for one that cannot be had."""
-    return Cascade(
-        transcriber=registry.transcriber(settings.stt, agent),
-        model=registry.language_model(settings.llm, agent),
-        voice=registry.voice(settings.tts),
-        voice_name=agent.voice,
-    )
-
-
-def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: Cascade | None = None) -> Gateway:
+def create_gateway(
+    settings: Settings,
+    *,
+    agent: Agent | None = None,
+    cascade: Cascade | None = None,
+    mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None = None,
+) -> Gateway:
     """The gateway with these settings.
 
     Raises `AgentFileError`, `ProviderError` or, for the file of API keys, `SettingsError` if they cannot be served.
 
-    `agent` and `cascade` stand in for what the settings name: for programs that bring their own.
+    `agent` and `cascade` stand in for what the settings name: for programs that bring their own. `mcp` opens, for
+    a Realtime session, what asks and calls the MCP servers that its client names; None: none are served.
     """
     agent = agent or load_agent(settings.agent)
     cascade = cascade or cascade_of(settings, agent)
+    toolbox = toolbox_of(agent, MessageFile(Path(settings.messages_file)).keep)
+    phrasebook = Phrasebook(agent.fillers)
     metrics, doors = Metrics(build_version()), Doors()
     signatures, store = SignatureCheck(settings), MemoryStore()
     desk = FrontDesk(
@@ -147,7 +151,8 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
                     pacer=Pacer(),
                     agent=agent,
                     cascade=cascade,
-                    toolbox=Toolbox(table_tools(agent)),
+                    toolbox=toolbox,
+                    phrasebook=phrasebook,
                     make_id=make_id,
                     lead_ms=settings.playback_lead_ms,
                     end_call=end_call,
@@ -166,23 +171,29 @@ def create_gateway(settings: Settings, *, agent: Agent | None = None, cascade: C
                     agent=agent,
                     cascade=cascade,
                     limits=limits,
+                    mcp=mcp,
                     make_id=make_id,
                     admits=lambda: doors.are_open,
                     now=time.monotonic,
                 )
             )
-            await _prepare(cascade)
-            yield
+            try:
+                await prepare(cascade)
+                await phrasebook.speak(cascade.voice, cascade.voice_name)
+                yield
+            finally:
+                await close(cascade)
 
     routes: list[BaseRoute] = [
         *voice.routes(desk),
         *control.routes(desk, door),
         WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
         *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
-        *http.routes(door, settings, configurer(agent, limits)),
+        *http.routes(door, settings, configurer(agent, limits, serves_mcp=mcp is not None)),
         *_operations(desk, doors, directory),
     ]
-    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors, directory)
+    providers = str(chosen(settings, agent))
+    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors, directory, providers)
 
 
 def _loop_time() -> float:
@@ -237,12 +248,6 @@ def metrics_app(metrics: Metrics) -> Starlette:
 def metrics_page(metrics: Metrics) -> Response:
     body, content_type = metrics.render()
     return Response(body, media_type=content_type)
-
-
-async def _prepare(cascade: Cascade) -> None:
-    for provider in (cascade.transcriber, cascade.model, cascade.voice):
-        if isinstance(provider, Prepares):
-            await provider.prepare()
 
 
 @asynccontextmanager

@@ -56,6 +56,13 @@ class Metrics:
         self.provider_errors = self._counter(
             "provider_errors", "Failures of providers.", "provider", "kind", "error"
         )
+        self.fillers = self._counter("fillers", "Phrases said to callers while an answer was slow.")
+        self.hedges = self._counter(
+            "hedges", "Second requests sent because the first was slow.", "provider", "kind", "won"
+        )
+        self.fallbacks = self._counter(
+            "fallbacks", "Times another provider had to take over.", "provider", "kind", "reason"
+        )
         self.webhook_requests = self._counter("webhook_requests", "Webhooks answered.", "route", "code")
         self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
         self.realtime_sessions_active = self._gauge("realtime_sessions_active", "Realtime sessions that are open.")

@@ -15,7 +15,7 @@ from gateway.credentials.origins import read_origins
 from gateway.credentials.signing_keys import SigningKey, read_signing_keys
 from gateway.realtime.ice_servers import IceServer, read_ice_servers
 from gateway.setting_values import account_sid as read_account_sid
-from gateway.setting_values import any_text, one_of, secret, switch, whole_number
+from gateway.setting_values import any_text, named_keys, one_of, provider_names, secret, switch, whole_number
 from gateway.setting_values import public_url as read_public_url
 
 
@@ -91,15 +91,70 @@ class Settings:
     agent: str = _setting(
         "SWITCHBOARD_AGENT", "reception", any_text, "The agent: a TOML file, or the name of a built-in one."
     )
-    stt: str = _setting("SWITCHBOARD_STT", "pocketsphinx", any_text, "The provider of speech to text.")
-    llm: str = _setting("SWITCHBOARD_LLM", "scripted", any_text, "The provider of the language model.")
-    tts: str = _setting("SWITCHBOARD_TTS", "espeak", any_text, "The provider of text to speech.")
+    stt: tuple[str, ...] = _setting(
+        "SWITCHBOARD_STT",
+        ("pocketsphinx",),
+        provider_names,
+        "The provider of speech to text, as PROVIDER or PROVIDER/MODEL; after a comma those to fall back on. What "
+        "the agent's file says stands above this, and above the next two.",
+    )
+    llm: tuple[str, ...] = _setting(
+        "SWITCHBOARD_LLM", ("scripted",), provider_names, "The same for the language model."
+    )
+    tts: tuple[str, ...] = _setting("SWITCHBOARD_TTS", ("espeak",), provider_names, "The same for text to speech.")
+    hedging: bool = _setting(
+        "SWITCHBOARD_HEDGING",
+        True,
+        switch,
+        "0 sends no second request when a provider is slower than it nearly always is.",
+    )
+    preemptive: bool = _setting(
+        "SWITCHBOARD_PREEMPTIVE",
+        False,
+        switch,
+        "1 begins an answer at the first sign that the caller has finished, before it is certain. Quicker, for "
+        "tokens that are sometimes wasted.",
+    )
+    provider_keys: tuple[tuple[str, str], ...] = _setting(
+        "SWITCHBOARD_PROVIDER_KEYS",
+        (),
+        named_keys,
+        "API keys of servers of one's own, as name=key with commas between; the name is that of [providers.NAME] "
+        "in the agent's file.",
+        is_secret=True,
+    )
+    openai_api_key: str = _setting("OPENAI_API_KEY", "", secret, "The key of OpenAI.", is_secret=True)
+    openai_base_url: str = _setting(
+        "OPENAI_BASE_URL", "", any_text, "Where OpenAI's server stands, if not at its own address."
+    )
+    deepgram_api_key: str = _setting("DEEPGRAM_API_KEY", "", secret, "The key of Deepgram.", is_secret=True)
+    deepgram_base_url: str = _setting(
+        "DEEPGRAM_BASE_URL", "", any_text, "Where Deepgram's server stands, if not at its own address."
+    )
+    cartesia_api_key: str = _setting("CARTESIA_API_KEY", "", secret, "The key of Cartesia.", is_secret=True)
+    cartesia_base_url: str = _setting(
+        "CARTESIA_BASE_URL", "", any_text, "Where Cartesia's server stands, if not at its own address."
+    )
+    elevenlabs_api_key: str = _setting("ELEVENLABS_API_KEY", "", secret, "The key of ElevenLabs.", is_secret=True)
+    elevenlabs_base_url: str = _setting(
+        "ELEVENLABS_BASE_URL", "", any_text, "Where ElevenLabs's server stands, if not at its own address."
+    )
+    inworld_api_key: str = _setting("INWORLD_API_KEY", "", secret, "The key of Inworld.", is_secret=True)
+    inworld_base_url: str = _setting(
+        "INWORLD_BASE_URL", "", any_text, "Where Inworld's server stands, if not at its own address."
+    )
     smart_turn_model: str = _setting(
         "SWITCHBOARD_SMART_TURN_MODEL",
         "",
         any_text,
         "An end-of-turn model for semantic_vad: the path of smart-turn's ONNX file, or `pipecat` to take it out of "
         "an installed pipecat-ai. Empty: the words alone decide.",
+    )
+    messages_file: str = _setting(
+        "SWITCHBOARD_MESSAGES_FILE",
+        "messages.jsonl",
+        any_text,
+        "Where messages are kept that callers leave with the take_message tool, one JSON object a line.",
     )
     max_calls: int = _setting(
         "SWITCHBOARD_MAX_CALLS",

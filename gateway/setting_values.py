@@ -49,6 +49,26 @@ def switch(text: str) -> bool:
         raise ValueError(f"{text!r} is neither yes nor no; write 1 or 0") from None
 
 
+def provider_names(text: str) -> tuple[str, ...]:
+    """`deepgram/flux, openai/whisper-1`: in order of preference."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if not re.fullmatch(r"[\w.-]+(/[\x21-\x2b\x2d-\x7e]+)?", name):
+            raise ValueError(f"{name!r} is no provider's name; write PROVIDER or PROVIDER/MODEL, commas between")
+    return names
+
+
+def named_keys(text: str) -> tuple[tuple[str, str], ...]:
+    """`groq=…,together=…`"""
+    keys: dict[str, str] = {}
+    for entry in text.split(","):
+        name, equals, key = entry.strip().partition("=")
+        if not equals or not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError("is no list of name=key with commas between")
+        keys[name] = secret(key)
+    return tuple(keys.items())
+
+
 def secret(text: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError("has a blank or a character outside ASCII; copy it again, without quotes")

@@ -22,14 +22,16 @@ from gateway.calls.call import END_REASONS, Call, CallState, EndReason, WayBack
 from gateway.errors import FormRefused, Refusal
 from gateway.forms import read_signed_form
 from gateway.front_desk import STREAM_STATUS_PATH, WAY_BACK_PATH, FrontDesk
-from twiml.documents import hang_up, redirect, say_and_hang_up
+from twiml.documents import dial, hang_up, redirect, say_and_hang_up
 from twiml.errors import WebhookError
 from twiml.webhooks import (
+    DialResult,
     ErrorReport,
     StatusCallback,
     StreamEvent,
     StreamStatus,
     VoiceRequest,
+    read_dial_result,
     read_error_report,
     read_status,
     read_stream_status,
@@ -38,6 +40,10 @@ from twiml.webhooks import (
 
 APOLOGY = "We are sorry, something went wrong on our side. Please call again in a few minutes."
 ALL_BUSY = "We are sorry, all our lines are busy. Please call again in a few minutes."
+
+NOBODY_ANSWERED = "We are sorry, nobody can take your call just now. Please call again later."
+
+DIALLED_PATH = "/twilio/dialled"
 
 ACT_BUDGET_S = 1.0
 """How long a caller may listen to nothing while we make up our mind; Twilio gives up after 15 s."""
@@ -62,6 +68,7 @@ def routes(desk: FrontDesk) -> list[Route]:
     return [
         _webhook(desk, "/twilio/voice", read_voice, _voice, _apologise),
         _webhook(desk, WAY_BACK_PATH, read_voice, _stream_ended, _apologise),
+        _webhook(desk, DIALLED_PATH, read_dial_result, _dialled, _apologise),
         _webhook(desk, "/twilio/fallback", read_error_report, _fallback, _apologise),
         _webhook(desk, "/twilio/status", read_status, _status, _admit_failure),
         _webhook(desk, STREAM_STATUS_PATH, read_stream_status, _stream_status, _admit_failure),
@@ -154,6 +161,8 @@ async def _stream_ended(desk: FrontDesk, form: VoiceRequest, request: Request) -
     match way_back:
         case WayBack.FINISHED:
             await desk.end_call(call.call_sid, EndReason.AGENT_HUNG_UP)
+            if call.transfer_to:
+                return _twiml(dial(call.transfer_to, desk.settings.http_url(DIALLED_PATH)))
             return _twiml(say_and_hang_up(call.farewell) if call.farewell else hang_up())
         case WayBack.STALE:
             return _twiml(redirect(desk.way_back_url(call)))
@@ -188,6 +197,11 @@ async def _stream_status(desk: FrontDesk, form: StreamStatus, request: Request) 
         logger.error("stream failed", extra={"stream_sid": form.stream_sid, "error": form.error})
     await desk.record(form.call_sid, f"twilio.{form.event.value}", stream_sid=form.stream_sid, error=form.error)
     return Response(status_code=204)
+
+
+async def _dialled(_desk: FrontDesk, form: DialResult, request: Request) -> Response:
+    """Who was to take over has been dialled: nobody is left on a silent line if they did not answer."""
+    return _twiml(hang_up() if form.was_answered else say_and_hang_up(NOBODY_ANSWERED))
 
 
 async def _fallback(desk: FrontDesk, form: ErrorReport, request: Request) -> Response:

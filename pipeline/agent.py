@@ -9,7 +9,13 @@
     language = "en-US"                              # may be left out
     phrases = ["what are your opening hours"]       # for recognisers that can be told; see providers/phrases.py
     [turn_detection]                                # as the Realtime protocol's, server_vad unless `type` says more
-    [[tools]]                                       # functions answered from a table in this file
+    stt = "deepgram/flux"                           # providers; a list names those to fall back on
+    llm = ["openai/gpt-6-luna", "groq/llama-3.3"]   # left out: the settings'
+    tts = "cartesia/sonic"
+    realtime = "openai/gpt-realtime"                # or a remote service that does all three
+    fillers = ["One moment, please."]               # said while an answer is slow; [] for none
+    [providers.groq]                                # a server of one's own, or a provider's options
+    [[tools]]                                       # what the model may do; see agent_tools.py
     [dialogue]                                      # for the scripted model; see providers/dialogue.py
 
 All faults of a file are told together. Which providers run the agent is not its business.
@@ -17,7 +23,6 @@ All faults of a file are told together. Which providers run the agent is not its
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,16 +30,25 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+from pipeline.agent_tools import AgentTool, read_mcp_servers, read_tools
 from pipeline.audio.apology import APOLOGY_TEXT
 from pipeline.checked_table import CheckedTable
-from pipeline.events.config import IDLE_TIMEOUT_MS, Eagerness, SemanticVad, ServerVad, TurnDetection
-from pipeline.provider import FunctionTool
+from pipeline.events.config import (
+    IDLE_TIMEOUT_MS,
+    Eagerness,
+    McpServer,
+    SemanticVad,
+    ServerVad,
+    TurnDetection,
+)
 from pipeline.providers.dialogue import Dialogue, read_dialogue
 
 BUILT_IN: Final = ("reception",)
 """Agents that come with the package, by name."""
 
 WELCOME_BACK: Final = "Sorry, we were cut off for a moment. Please go on."
+
+FILLERS: Final = ("One moment, please.", "Just a second longer.", "Thank you for waiting.")
 
 MAX_WAIT_MS: Final = 10_000
 """Of prefix padding and silence, as in `ServerVad`."""
@@ -47,30 +61,6 @@ class AgentFileError(Exception):
         super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
         self.path = path
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class TableTool:
-    """A function answered from a table: for demonstrations, where no system stands behind the agent."""
-
-    function: FunctionTool
-    key: str = ""
-    """The argument whose value is looked up; empty if the answer is always the same."""
-    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By value of `key`."""
-    otherwise: Mapping[str, Any] = field(default_factory=dict)
-    """The answer to every other value."""
-    ends_call: bool = False
-    """The call ends once the last word spoken was heard."""
-
-    def answer(self, arguments: str) -> str:
-        """The answer to the model's `arguments` (JSON), as JSON. Arguments that make no sense have no entry."""
-        try:
-            asked = json.loads(arguments)
-        except ValueError:
-            asked = None
-        wanted = asked.get(self.key) if isinstance(asked, dict) else None
-        return json.dumps(dict(self.answers.get(str(wanted), self.otherwise)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +77,19 @@ class Agent:
     language: str | None = None
     phrases: tuple[str, ...] = ()
     turn_detection: TurnDetection = ServerVad()
-    tools: tuple[TableTool, ...] = ()
+    fillers: tuple[str, ...] = FILLERS
+    """Said one after the other while an answer is slow; none: the caller waits in silence."""
+    tools: tuple[AgentTool, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
     dialogue: Dialogue | None = None
+    stt: tuple[str, ...] = ()
+    """Providers in order of preference, the later for when the earlier fail; empty: the settings'."""
+    llm: tuple[str, ...] = ()
+    tts: tuple[str, ...] = ()
+    realtime: str = ""
+    """A remote Realtime service that holds the conversation instead of these three."""
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Options of providers by name, and servers of one's own."""
 
 
 def load_agent(path: str | Path) -> Agent:
@@ -111,10 +112,8 @@ def parse_agent(text: str, path: str) -> Agent:
         raise AgentFileError(path, [f"is not TOML: {error}"]) from error
     faults: list[str] = []
     table = CheckedTable(values, key="", faults=faults)
-    tools = tuple(_read_tool(tool) for tool in table.tables("tools"))
-    names = [tool.function.name for tool in tools]
-    if len(set(names)) < len(names):
-        table.fault("tools", "expected a different name for each tool")
+    tools = read_tools(table.tables("tools"))
+    names = [tool.name for tool in tools]
     agent = Agent(
         name=table.text("name"),
         greeting=_one_line(table.text("greeting", "")),
@@ -125,13 +124,26 @@ def parse_agent(text: str, path: str) -> Agent:
         language=table.text("language", "") or None,
         phrases=table.texts("phrases"),
         turn_detection=_read_turn_detection(table.table("turn_detection")),
+        fillers=_read_fillers(table),
         tools=tools,
+        mcp=read_mcp_servers(table.tables("mcp")),
+        stt=table.texts("stt"),
+        llm=table.texts("llm"),
+        tts=table.texts("tts"),
+        realtime=table.text("realtime", ""),
+        providers=table.mapping("providers"),
         dialogue=read_dialogue(table.table("dialogue"), frozenset(names)) if "dialogue" in table else None,
     )
     table.no_more()
     if faults:
         raise AgentFileError(path, faults)
     return agent
+
+
+def _read_fillers(table: CheckedTable) -> tuple[str, ...]:
+    if "fillers" not in table:
+        return FILLERS
+    return tuple(_one_line(text) for text in table.texts("fillers", may_be_empty=True))
 
 
 def _read_turn_detection(table: CheckedTable) -> TurnDetection:
@@ -179,26 +191,6 @@ def _read_idle_timeout(table: CheckedTable) -> int | None:
 
 def _read_ms(table: CheckedTable, name: str, default: int) -> int:
     return int(table.number(name, default, least=0, most=MAX_WAIT_MS))
-
-
-def _read_tool(table: CheckedTable) -> TableTool:
-    answers: dict[str, Mapping[str, Any]] = {}
-    entries = table.table("answers")
-    for value in table.mapping("answers"):
-        answers[value] = entries.mapping(value)
-    key = table.text("key", "")
-    if answers and not key:
-        table.fault("key", "expected the argument by which answers are looked up")
-    usual = FunctionTool("").parameters
-    tool = TableTool(
-        FunctionTool(table.text("name"), table.text("description", ""), table.mapping("parameters") or usual),
-        key=key,
-        answers=answers,
-        otherwise=table.mapping("otherwise"),
-        ends_call=table.flag("ends_call", False),
-    )
-    table.no_more()
-    return tool
 
 
 def _one_line(text: str) -> str:

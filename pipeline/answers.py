@@ -9,38 +9,34 @@ band (Realtime reference, section B.0).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pipeline import commands, reports
 from pipeline.conversation import Conversation
 from pipeline.events import response as wire
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import FunctionCallOutput, Item
+from pipeline.events.items import AnyItem, FunctionCallOutput, Message
 from pipeline.item_requests import ItemRequests
+from pipeline.mcp_calls import McpCalls, is_object
+from pipeline.mcp_listings import McpListings
+from pipeline.orders import Orders
 from pipeline.output_line import OutputLine
+from pipeline.own_calls import OwnCalls
 from pipeline.phase import LEGAL_STEPS, Phase
-from pipeline.prompts import prompt_of
-from pipeline.provider import Prompt
 from pipeline.response import Response, ResponseState
+
+LONGEST_SOUND_MS = 400
+"""Of one delta: more would be late, and long to cut into (Realtime reference, section A.1)."""
 
 MOST_FAILURES = 3
 """Failures in a row that are answered with an apology; one more, and the call ends with words instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A response that is created, and waits for the words of what was said before it."""
-
-    response: Response
-    input: tuple[Item, ...] | None
-    remark: str
-
-
 class Answers:
     """The response under way and all that hangs on it.
 
-    `line` is where its sound goes. `own_tools` are the functions we run; with `apology` failures are answered.
+    `line` is where its sound goes. `own_tools` are the functions we run, `patient_tools` those of them that wait
+    for the caller; with `apology` failures are answered.
     """
 
     def __init__(
@@ -52,6 +48,9 @@ class Answers:
         *,
         own_tools: frozenset[str],
         apology: str,
+        patient_tools: frozenset[str] = frozenset(),
+        listings: McpListings,
+        mcp_calls: McpCalls,
     ) -> None:
         self.phase = Phase.TALKING
         self.active: Response | None = None
@@ -59,22 +58,56 @@ class Answers:
         """Those out of band, by id."""
         self.queued: wire.ResponseCreate | None = None
         """Asked for while the active one, which has called functions, is being closed; it is next."""
-        self._held: list[_Held] = []
         self._conversation = conversation
         self._line = line
         self._items = items
         self._make_id = make_id
-        self._own_tools = own_tools
+        self._listings = listings
+        self._mcp_calls = mcp_calls
+        self._orders = Orders(conversation, line, listings)
         self._apology = apology
         self._apologising: str | None = None
         """The last response that was an apology."""
-        self._running_tools: set[str] = set()
+        self._own_calls = OwnCalls(own_tools, patient_tools)
+        self._transfer_to = ""
         self._failures = 0
 
     @property
     def is_free(self) -> bool:
         """A new answer may begin: none is under way, no function is awaited, nobody is saying goodbye."""
-        return self.active is None and not self._running_tools and self.phase is Phase.TALKING
+        return self.active is None and not self._own_calls.are_running and self.phase is Phase.TALKING
+
+    @property
+    def is_busy(self) -> bool:
+        """An answer is being made, or a function runs that the caller waits for."""
+        active = self.active
+        return (active is not None and active.speaks) or self._own_calls.are_awaited
+
+    def fill(self, config: SessionConfig, text: str, sound: bytes) -> list[ServerEvent]:
+        """Sound that is there already: in the answer under way if it has none yet, or as an answer of its own."""
+        response = self.active
+        is_own = response is None
+        if response is None:
+            response = Response(self._conversation, self._make_id, config)
+        elif not response.speaks:
+            return []
+        elif response.spoken_item_id is not None:
+            text = ""  # it has begun to say something else, into which these words do not fit
+        events = [response.created()] if is_own else []
+        if text:
+            events += response.say(text if is_own else f"{text} ")
+        size = config.output_format.bytes_in(LONGEST_SOUND_MS)
+        for at in range(0, len(sound), size):
+            piece = sound[at : at + size]
+            events += response.sound(piece)
+            made = reports.AudioMade(response.id, piece, text if at == 0 else "")
+            assert response.spoken_item_id is not None, "sound opens the message"
+            self._line.write(response.id, response.spoken_item_id, made, config.output_format)
+        if is_own:
+            if response.spoken_item_id:
+                self._line.ledger.finish(response.spoken_item_id)
+            events += [*response.end(ResponseState.COMPLETED), *self._line.finish(response.id)]
+        return events
 
     def respond(
         self,
@@ -82,7 +115,7 @@ class Answers:
         *,
         script: str | None = None,
         is_recorded: bool = False,
-        input: tuple[Item, ...] | None = None,
+        input: tuple[AnyItem, ...] | None = None,
         remark: str = "",
         metadata: dict[str, str] | None = None,
         is_held: bool = False,
@@ -91,17 +124,15 @@ class Answers:
         `is_held`: it is created now, and begins with `release`."""
         response = self.active = Response(self._conversation, self._make_id, config, metadata)
         if is_held:
-            self._held.append(_Held(response, input, remark))
+            self._orders.hold(response, input, remark)
             return [response.created()]
-        items = self._conversation.items if input is None else input
-        prompt = prompt_of(config, items, remark)
-        return [response.created(), _respond(response, self._line, prompt, script, is_recorded)]
+        return [response.created(), self._orders.order(response, input, remark, script, is_recorded)]
 
     def respond_aside(
         self,
         config: SessionConfig,
         *,
-        input: tuple[Item, ...] | None,
+        input: tuple[AnyItem, ...] | None,
         metadata: dict[str, str] | None,
         is_held: bool = False,
     ) -> list[ServerEvent | commands.Command]:
@@ -109,28 +140,19 @@ class Answers:
         response = Response(None, self._make_id, config, metadata)
         self.asides[response.id] = response
         if is_held:
-            self._held.append(_Held(response, input, ""))
+            self._orders.hold(response, input)
             return [response.created()]
-        items = self._conversation.items if input is None else input
-        return [response.created(), _respond(response, self._line, prompt_of(config, items))]
+        return [response.created(), self._orders.order(response, input)]
+
+    def anticipate(self, config: SessionConfig, said: Message) -> list[commands.Anticipate]:
+        """Begin in secret the answer to what the caller seems to have said, if it could be given at once."""
+        if not self.is_free or self._listings.is_asking(config):
+            return []
+        return [self._orders.anticipate(config, said)]
 
     def release(self) -> list[commands.Respond]:
         """What was said before is understood: the answers that waited for it may begin."""
-        released, self._held = self._held, []
-        return [
-            _respond(
-                held.response, self._line, prompt_of(held.response.config, self._heard(held.input), held.remark)
-            )
-            for held in released
-            if self._current(held.response.id) is not None
-        ]
-
-    def _heard(self, input: tuple[Item, ...] | None) -> tuple[Item, ...]:
-        """What a model is told, with the words that were not known when it was asked for."""
-        if input is None:
-            return self._conversation.items
-        find, holds = self._conversation.find, self._conversation.holds
-        return tuple(find(item.id) if holds(item.id) else item for item in input)
+        return self._orders.release(lambda response_id: self._current(response_id) is not None)
 
     def think(self, made: reports.TextMade) -> list[ServerEvent]:
         response = self._current(made.response_id)
@@ -148,7 +170,16 @@ class Answers:
 
     def request(self, asked: reports.ToolRequested) -> list[ServerEvent]:
         response = self._current(asked.response_id)
-        return response.call(asked.call_id, asked.name, asked.arguments) if response else []
+        if response is None:
+            return []
+        offered, arguments = response.offer.find(asked.name), asked.arguments or "{}"
+        if offered is None:
+            return response.call(asked.call_id, asked.name, asked.arguments)
+        if not (offered.needs_approval and is_object(arguments)):  # what can't be run, nobody need agree to
+            return response.call_mcp(offered, arguments)
+        request, events = response.request_approval(offered, arguments)
+        self._mcp_calls.await_approval(request, offered.server)
+        return events
 
     def finish(self, finished: reports.Finished) -> list[ServerEvent | commands.Command]:
         """All has been said: close the response, and run the functions that are ours."""
@@ -172,11 +203,7 @@ class Answers:
             return outputs
         if response.id != self._apologising:
             self._failures = 0
-        for call in response.calls:
-            if call.name in self._own_tools:
-                self._running_tools.add(call.call_id)
-                outputs.append(commands.CallTool(call.call_id, call.name, call.arguments))
-        return outputs
+        return [*outputs, *self._own_calls.begin(response.calls), *self._mcp_calls.run(response.mcp_calls)]
 
     def fail(self, failed: reports.Failed, config: SessionConfig) -> list[ServerEvent | commands.Command]:
         """A provider could not go on: the response ends as failed, and the caller hears an apology."""
@@ -254,21 +281,23 @@ class Answers:
 
     def keep_result(self, returned: reports.ToolReturned, *, ends_call: bool) -> list[ServerEvent]:
         """A function of ours has returned; its result joins the conversation exactly once."""
-        if returned.call_id not in self._running_tools:
+        if not self._own_calls.end(returned.call_id):
             return []
-        self._running_tools.discard(returned.call_id)
         if ends_call and self.phase is Phase.TALKING:
             self._step(Phase.ENDING)
+            self._transfer_to = returned.transfer_to
         item_id = self._make_id("item")
         return self._items.added(FunctionCallOutput(id=item_id, call_id=returned.call_id, output=returned.output))
 
     def hang_up_if_due(self) -> list[commands.Command]:
         """The farewell has been heard to its last word."""
-        if self.phase is not Phase.ENDING or self.active is not None or self._running_tools:
+        if self.phase is not Phase.ENDING or self.active is not None or self._own_calls.are_running:
             return []
         if self._line.is_sounding:
             return []
         self._step(Phase.ENDED)
+        if self._transfer_to:
+            return [commands.HangUp(reason="transferred", transfer_to=self._transfer_to)]
         return [commands.HangUp(reason="agent_hung_up")]
 
     def _current(self, response_id: str) -> Response | None:
@@ -317,20 +346,4 @@ def already_active(response_id: str) -> str:
     return (
         f"Conversation already has an active response in progress: {response_id}. "
         "Wait until the response is finished before creating a new one."
-    )
-
-
-def _respond(
-    response: Response, line: OutputLine, prompt: Prompt, script: str | None = None, is_recorded: bool = False
-) -> commands.Respond:
-    config = response.config
-    return commands.Respond(
-        response.id,
-        prompt,
-        script=script,
-        speaks=response.speaks,
-        is_recorded=is_recorded,
-        format=None if config.output_format == line.format else config.output_format,
-        voice=config.voice,
-        speed=config.speed,
     )

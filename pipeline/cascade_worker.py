@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from pipeline.anticipation import Anticipation, Stage
 from pipeline.audio.formats import AudioFormat
-from pipeline.commands import Respond
+from pipeline.commands import Anticipate, Respond
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
+from pipeline.observations import Anticipated
 from pipeline.responder import Cascade, Responder
 from pipeline.transcriptions import Transcriptions
 from pipeline.worker import Seat
@@ -17,13 +19,21 @@ class CascadeWorker:
     """See `Worker`, which this is one of."""
 
     def __init__(self, cascade: Cascade, seat: Seat) -> None:
-        self._transcriptions = Transcriptions(cascade.transcriber, seat.report, seat.observe, seat.now)
-        self._responder = Responder(
-            cascade, seat.report, seat.room, seat.first_clause, now=seat.now, timed=seat.observe
-        )
+        self._cascade = cascade
+        self._seat = seat
+        self._means = cascade.means(seat.now, seat.observe)
+        self._transcriptions = Transcriptions(cascade.transcribers, seat.report, self._means)
+        self._stage = Stage(seat.report, seat.room, seat.first_clause)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._anticipation: Anticipation | None = None
 
     async def run(self) -> None:
-        """Its tasks are those of utterances and answers; nothing lives longer."""
+        """Where answers live that nobody has asked for yet."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await asyncio.get_running_loop().create_future()  # until it is cancelled
+        finally:
+            self._tasks = None
 
     def begin(self, item_id: str, audio: bytes, config: SessionConfig, tasks: asyncio.TaskGroup) -> None:
         self._transcriptions.begin(item_id, audio, config, tasks)
@@ -38,10 +48,36 @@ class CascadeWorker:
         self._transcriptions.drop(item_id)
 
     def leave(self) -> None:
+        self.abandon()
         self._transcriptions.leave()
 
+    def anticipate(self, command: Anticipate, usual: AudioFormat) -> None:
+        self.abandon()
+        if self._tasks is not None:
+            format = command.respond.format or usual
+            self._anticipation = Anticipation(
+                command, format, self._answer, self._stage, self._seat.now, self._tasks
+            )
+
+    def abandon(self) -> None:
+        anticipation, self._anticipation = self._anticipation, None
+        if anticipation is not None:
+            anticipation.abandon()
+            self._seat.observe(Anticipated(0.0, anticipation.words))
+
     async def respond(self, command: Respond, usual: AudioFormat) -> None:
-        await self._responder.respond(command, usual)
+        anticipation = self._anticipation
+        if anticipation is None or not anticipation.suits(command, usual):
+            self.abandon()
+            await self._answer(command, usual, self._stage)
+            return
+        self._anticipation = None
+        self._seat.observe(Anticipated(anticipation.head_start_s, 0))
+        await anticipation.become(command.response_id)
+
+    async def _answer(self, command: Respond, usual: AudioFormat, stage: Stage) -> None:
+        responder = Responder(self._cascade, stage.report, stage.room, stage.first_clause, means=self._means)
+        await responder.respond(command, usual)
 
     def see(self, event: ServerEvent) -> None:
         """Everything it needs to know comes in commands."""

@@ -51,10 +51,10 @@ class CheckedTable:
         self.fault(name, f"expected a number from {least} to {most}")
         return default
 
-    def texts(self, name: str, *, required: bool = False) -> tuple[str, ...]:
+    def texts(self, name: str, *, required: bool = False, may_be_empty: bool = False) -> tuple[str, ...]:
         """A list of texts; one text alone counts as a list of one."""
         value = self._take(name)
-        if value is None and not required:
+        if (value is None and not required) or (value == [] and may_be_empty):
             return ()
         listed = [value] if isinstance(value, str) else value
         if isinstance(listed, list) and listed and all(isinstance(t, str) and t.strip() for t in listed):

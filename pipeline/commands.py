@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.audio.formats import AudioFormat
+from pipeline.events.config import McpServer
+from pipeline.events.items import Item
 from pipeline.provider import Prompt
 
 
@@ -56,8 +58,25 @@ class Respond:
     """None: the agent's own."""
     speed: float = 1.0
     """Of the voice: 1 is its own pace."""
+    input: tuple[Item, ...] | None = None
+    """Told instead of the conversation; None: the prompt's items are the conversation."""
+    is_out_of_band: bool = False
+    """It joins no conversation."""
     is_recorded: bool = False
     """The voice itself failed: play the shipped recording of an apology instead of asking it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anticipate:
+    """The caller seems to have finished: begin the answer to what they seem to have said, and keep it back until
+    `Respond` asks for it. The id in `respond` is nobody's. A later one takes its place."""
+
+    respond: Respond
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The caller has not finished: what was anticipated is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +101,47 @@ class CallTool:
 
 
 @dataclass(frozen=True, slots=True)
+class ListTools:
+    """Ask an MCP server for its tools; answered with `ToolsListed` or `ListingFailed`."""
+
+    item_id: str
+    server: McpServer
+
+
+@dataclass(frozen=True, slots=True)
+class CallMcpTool:
+    """Run a tool of an MCP server, once; answered with `McpReturned` or `McpFailed`."""
+
+    item_id: str
+    server: McpServer
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """The conversation has ended on purpose and its last word has been heard."""
 
     reason: str
     farewell: str = ""
     """Words the caller must still hear, said by other means than our voice."""
+    transfer_to: str = ""
+    """The number (E.164) the caller is to be connected to instead."""
 
 
 Command: TypeAlias = (
-    Transcribe | EndTranscription | DropTranscription | JudgeTurn | Respond | Cancel | Flush | CallTool | HangUp
+    Transcribe
+    | EndTranscription
+    | DropTranscription
+    | JudgeTurn
+    | Respond
+    | Anticipate
+    | Abandon
+    | Cancel
+    | Flush
+    | CallTool
+    | HangUp
+    | ListTools
+    | CallMcpTool
 )

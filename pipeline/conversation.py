@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.events.items import FunctionCall, FunctionCallOutput, InputAudio, Item, Message
+from pipeline.events.items import AnyItem, FunctionCall, FunctionCallOutput, InputAudio, Message
 
 ROOT = "root"
 """As `previous_item_id`: before every other item (Realtime reference, `conversation.item.create`)."""
@@ -29,14 +29,14 @@ class DuplicateItem(Exception):
 class Conversation:
     """An ordered list of items with unique ids."""
 
-    def __init__(self, conversation_id: str, items: tuple[Item, ...] = ()) -> None:
+    def __init__(self, conversation_id: str, items: tuple[AnyItem, ...] = ()) -> None:
         self.id = conversation_id
         self._order: list[str] = []
-        self._items: dict[str, Item] = {}
+        self._items: dict[str, AnyItem] = {}
         for item in items:
             self.add(item)
 
-    def add(self, item: Item, previous_item_id: str | None = None) -> str | None:
+    def add(self, item: AnyItem, previous_item_id: str | None = None) -> str | None:
         """Put `item` after `previous_item_id` (None: at the end) and return the id it now stands behind.
 
         Raises `DuplicateItem` or `UnknownItem`; the conversation is then unchanged.
@@ -57,14 +57,14 @@ class Conversation:
     def holds(self, item_id: str) -> bool:
         return item_id in self._items
 
-    def find(self, item_id: str) -> Item:
+    def find(self, item_id: str) -> AnyItem:
         """The item, or `UnknownItem`."""
         try:
             return self._items[item_id]
         except KeyError:
             raise UnknownItem(item_id) from None
 
-    def replace(self, item: Item) -> None:
+    def replace(self, item: AnyItem) -> None:
         """Put another version of an item in its place, or raise `UnknownItem`."""
         self.find(item.id)
         self._items[item.id] = item
@@ -92,7 +92,7 @@ class Conversation:
         return bool(called - returned)
 
     @property
-    def items(self) -> tuple[Item, ...]:
+    def items(self) -> tuple[AnyItem, ...]:
         return tuple(self._items[item_id] for item_id in self._order)
 
     def __len__(self) -> int:
@@ -111,6 +111,6 @@ class Conversation:
         self._items[item_id] = msgspec.structs.replace(item, content=tuple(content))
 
 
-def telling(items: tuple[Item, ...]) -> tuple[Item, ...]:
+def telling(items: tuple[AnyItem, ...]) -> tuple[AnyItem, ...]:
     """Items that tell a model something. Words nobody heard and noise are not among them."""
     return tuple(item for item in items if not isinstance(item, Message) or item.text or item.images)

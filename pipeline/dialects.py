@@ -48,6 +48,14 @@ UNSPOKEN: dict[Dialect, frozenset[str]] = {
             "conversation.item.done",
             "input_audio_buffer.timeout_triggered",
             "input_audio_buffer.dtmf_event_received",
+            "mcp_list_tools.in_progress",
+            "mcp_list_tools.completed",
+            "mcp_list_tools.failed",
+            "response.mcp_call_arguments.delta",
+            "response.mcp_call_arguments.done",
+            "response.mcp_call.in_progress",
+            "response.mcp_call.completed",
+            "response.mcp_call.failed",
         }
     ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 import msgspec
@@ -21,11 +21,17 @@ from pipeline.cascade_worker import CascadeWorker
 from pipeline.commands import Command
 from pipeline.events.error import ErrorEvent
 from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.input_audio import InputAudioBufferAppend
+from pipeline.events.input_audio import InputAudioBufferAppend, SpeechStarted
 from pipeline.events.session import SessionUpdated
-from pipeline.observations import Observation, ToolTimed
+from pipeline.keypad import Keypad
+from pipeline.mcp_errands import McpErrands, McpTools
+from pipeline.observations import FillerPlayed, Observation, ToolNoted, ToolTimed
+from pipeline.patience import Patience, Phrase
+from pipeline.phrasebook import Phrasebook
+from pipeline.prompts import told
 from pipeline.reports import (
     AudioMade,
+    DigitPressed,
     Failed,
     Flushed,
     Played,
@@ -36,14 +42,18 @@ from pipeline.reports import (
 )
 from pipeline.responder import Cascade
 from pipeline.session import Output, Session
+from pipeline.session_ear import SessionEar
 from pipeline.toolbox import Toolbox
 from pipeline.transport import Transport
 from pipeline.turn.end_of_turn import EndOfTurn
-from pipeline.turn.speech_activity import Ear, SpeechActivity
+from pipeline.turn.speech_activity import SpeechActivity
 from pipeline.turn_watch import TurnWatch
 from pipeline.worker import Remote, Seat, Worker
 
 log = logging.getLogger(__name__)
+
+PRIVATE = "(private)"
+"""What records show of the arguments and results of a private tool."""
 
 MOST_BEHIND_MS = 160
 """Sound that may be heard before it was judged: five windows of the speech-activity model. More is held back, so
@@ -70,20 +80,26 @@ class Engine:
         observe: Callable[[Observation], None],
         now: Callable[[], float],
         end_of_turn: EndOfTurn | None = None,
+        facts: Mapping[str, str] | None = None,
+        mcp: McpTools | None = None,
+        phrasebook: Phrasebook | None = None,
     ) -> None:
         self._session = session
         self._transport = transport
-        self._activity = activity
         self._toolbox = toolbox
         self._observe = observe
         self._now = now
         self._outputs: deque[Output] = deque()
         self._is_performing = False
         self._end_of_turn = end_of_turn
-        self._ear: Ear | None = None
-        self._ear_format: AudioFormat | None = None
+        self._ear = SessionEar(session, activity, self.report)
         self._turns = TurnWatch(session, observe, now)
         self._watchers: list[Callable[[ServerEvent], None]] = []
+        self.serves_mcp = mcp is not None
+        self._errands = McpErrands(mcp, self.report)
+        self._phrasebook = phrasebook
+        self._patience = Patience(lambda: session.is_keeping_waiting, self._fill)
+        self._keypad = Keypad(facts or {}, session.config.output_format, self._play, self._note)
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._has_kept_up = asyncio.Event()
@@ -95,6 +111,7 @@ class Engine:
             room=transport.room,
             first_clause=lambda: self._turns.lap("llm"),
             now=now,
+            items=lambda: told(session.conversation.items),
         )
         self._worker: Worker = (
             CascadeWorker(backend, seat) if isinstance(backend, Cascade) else backend.engage(seat)
@@ -102,19 +119,20 @@ class Engine:
 
     async def run(self, greeting: str = "") -> commands.HangUp | None:
         """Live until `stop`, or until the session wants to hang up, which is then returned."""
-        self._open_ear()
+        self._ear.open()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 working = self._tasks.create_task(self._worker.run())
                 self._perform(self._session.open())
+                if self._phrasebook is not None:
+                    self._patience.have(self._phrasebook.phrases(self._session.config.output_format))
                 if greeting:
                     self._perform(self._session.say(greeting))
                 hang_up = await self._end
                 self._leave()
                 working.cancel()
         finally:
-            if self._ear is not None:
-                self._ear.close()
+            self._ear.close()
         return hang_up
 
     @property
@@ -133,8 +151,7 @@ class Engine:
 
     def hear(self, audio: bytes) -> None:
         """The caller's sound, in the session's input format. The hot path."""
-        if self._ear is not None:
-            self._ear.hear(audio)
+        self._ear.hear(audio)
         outputs = self._session.hear(audio)
         self._worker.hear(audio)
         if outputs:
@@ -145,8 +162,7 @@ class Engine:
         if type(event) is InputAudioBufferAppend:
             outputs = self._session.receive(event)
             if not (outputs and type(outputs[0]) is ErrorEvent):
-                if self._ear is not None:
-                    self._ear.hear(event.audio)
+                self._ear.hear(event.audio)
                 self._worker.hear(event.audio)
             self._perform(outputs)
             return
@@ -192,21 +208,21 @@ class Engine:
 
     def report(self, report: Report) -> None:
         """What a worker did."""
+        kind = type(report)
+        if isinstance(report, DigitPressed) and self._keypad.press(report.digit):
+            report = DigitPressed(report.digit, is_collected=True)
         outputs = self._session.report(report)
         if outputs:
             self._perform(outputs)
-        kind = type(report)
+        if kind is AudioMade:
+            self._patience.answered()
         if kind is SpeechScored:
             self._has_kept_up.set()
             if not self._transport.plays:
-                self._set_urgency()
+                self._ear.hurry()
         elif kind is Played or kind is Flushed or kind is AudioMade:
-            self._set_urgency()
-
-    def _set_urgency(self) -> None:
-        """While the agent is heard, every moment that speech goes unnoticed it talks over the caller."""
-        if self._ear is not None:
-            self._ear.is_urgent = self._session.is_heard
+            self._ear.hurry()
+            self._patience.look()
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""
@@ -224,12 +240,29 @@ class Engine:
                     for watcher in tuple(self._watchers):  # one may leave for what it is told
                         watcher(output)
                     self._worker.see(output)
+                    self._keypad.see(output)
+                    if type(output) is SpeechStarted:
+                        self._patience.answered()
                     self._turns.see(output)
                     self._observe(output)
                     if type(output) is SessionUpdated:
-                        self._open_ear()
+                        self._ear.open()
         finally:
             self._is_performing = False
+        if self.is_running:
+            self._patience.look()
+
+    def _fill(self, phrase: Phrase) -> None:
+        self._perform(self._session.fill(phrase.text, phrase.sound))
+        self._observe(FillerPlayed(phrase.text))
+
+    def _play(self, sound: bytes) -> bool:
+        outputs = self._session.play(sound)
+        self._perform(outputs)
+        return bool(outputs)
+
+    def _note(self, event: str, fields: Mapping[str, str]) -> None:
+        self._observe(ToolNoted(event, fields))
 
     def _carry_out(self, command: Command) -> None:
         assert self._tasks is not None, "commands come out of a running session only"
@@ -243,6 +276,10 @@ class Engine:
             case commands.JudgeTurn():
                 if self._end_of_turn is not None and self._end_of_turn.is_there:
                     self._tasks.create_task(self._judge_turn(command, self._end_of_turn))
+            case commands.Anticipate():
+                self._worker.anticipate(command, self._session.config.output_format)
+            case commands.Abandon():
+                self._worker.abandon()
             case commands.Respond(response_id=response_id):
                 # The format as it is now: an update may come before the task has begun.
                 answer = self._respond(command, self._session.config.output_format)
@@ -256,32 +293,13 @@ class Engine:
                 self.report(Flushed(self._transport.flush()))
             case commands.CallTool():
                 self._tasks.create_task(self._call_tool(command))
+            case commands.ListTools() | commands.CallMcpTool():
+                self._errands.begin(command, self._tasks)
             case commands.HangUp():
                 if not self._end.done():
                     self._end.set_result(command)
             case _:
                 assert_never(command)
-
-    def _open_ear(self) -> None:
-        """Listen as the configuration wants it: in its format, and only where turns are to be found."""
-        config = self._session.config
-        wanted = config.input_format if config.turn_detection is not None else None
-        if wanted == self._ear_format:
-            return
-        if self._ear is not None:
-            self._ear.close()
-        self._ear, self._ear_format = None, wanted
-        if wanted is not None:
-            self._ear = self._activity.open(wanted, self._reporter(self._session.heard))
-            self._ear.is_urgent = False
-
-    def _reporter(self, begins: int) -> Callable[[SpeechScored], None]:
-        """For an ear that is opened in the middle of the input: its positions count from there."""
-        if not begins:
-            return self.report
-        return lambda score: self.report(
-            SpeechScored(begins + score.end, score.probability, begins + score.loud_until)
-        )
 
     async def _judge_turn(self, command: commands.JudgeTurn, model: EndOfTurn) -> None:
         try:
@@ -301,12 +319,19 @@ class Engine:
 
     async def _call_tool(self, command: commands.CallTool) -> None:
         began = self._now()
-        result = await self._toolbox.call(command.name, command.arguments)
-        self._observe(ToolTimed(command.name, command.arguments, result.output, self._now() - began))
+        result = await self._toolbox.call(command.name, command.arguments, self._keypad)
+        told, output = command.arguments, result.output
+        if self._toolbox[command.name].is_private:
+            told = output = PRIVATE
+        self._observe(ToolTimed(command.name, told, output, self._now() - began))
         self._turns.lap("tool")
-        self.report(ToolReturned(command.call_id, result.output, result.ends_call))
+        self.report(
+            ToolReturned(command.call_id, result.output, result.ends_call, result.transfer_to, result.wants_answer)
+        )
 
     def _leave(self) -> None:
         """Stop all work but functions: what they have begun is done, and the conversation should know."""
+        self._patience.leave()
         self._perform(self._session.close())
+        self._errands.leave()
         self._worker.leave()

@@ -15,11 +15,15 @@ from pipeline.events import conversation as wire
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import (
+    AnyItem,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
-    Item,
     ItemReference,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
     Message,
     OutputAudio,
 )
@@ -55,7 +59,7 @@ class ItemRequests:
         self._created_bytes = 0
         self._truncated: set[str] = set()
 
-    def added(self, item: Item, previous_item_id: str | None = None) -> list[ServerEvent]:
+    def added(self, item: AnyItem, previous_item_id: str | None = None) -> list[ServerEvent]:
         """Put a whole item into the conversation. Raises `DuplicateItem` or `UnknownItem`."""
         previous = self._conversation.add(item, previous_item_id)
         return [
@@ -63,7 +67,30 @@ class ItemRequests:
             wire.ConversationItemDone(event_id=self._make_id("event"), previous_item_id=previous, item=item),
         ]
 
-    def create(self, event: wire.ConversationItemCreate) -> tuple[Item, bytes, list[ServerEvent]]:
+    def begun(self, item: AnyItem) -> list[ServerEvent]:
+        """Put an item into the conversation, at its end, of which more will be known; `done` follows."""
+        previous = self._conversation.add(item)
+        return [wire.ConversationItemAdded(event_id=self._make_id("event"), previous_item_id=previous, item=item)]
+
+    def done(self, item: AnyItem) -> list[ServerEvent]:
+        """The item as it stays, unless the peer has deleted it meanwhile."""
+        if not self._conversation.holds(item.id):
+            return []
+        self._conversation.replace(item)
+        previous = self._conversation.previous(item.id)
+        return [wire.ConversationItemDone(event_id=self._make_id("event"), previous_item_id=previous, item=item)]
+
+    def makes_room(self, item_id: str, size: int) -> bool:
+        """Whether the conversation can take so many bytes that a stranger puts into an item; they count."""
+        fits = (
+            size <= self._limits.item_words_bytes and self._created_bytes + size <= self._limits.conversation_bytes
+        )
+        if fits and self._conversation.holds(item_id):
+            self._created[item_id] = self._created.get(item_id, 0) + size
+            self._created_bytes += size
+        return fits
+
+    def create(self, event: wire.ConversationItemCreate) -> tuple[AnyItem, bytes, list[ServerEvent]]:
         """The item as it now stands in the conversation, the sound that came with it, and the events.
 
         Raises `BadEvent`. The sound is kept for whoever retrieves it; its words are to be found out, unless the
@@ -90,7 +117,7 @@ class ItemRequests:
         self._line.kept.write(item.id, sound)
         return item, sound, events
 
-    def _check(self, item: Item) -> None:
+    def _check(self, item: AnyItem) -> None:
         if len(self._conversation) >= self._limits.items:
             text = f"The conversation has {self._limits.items} items already. Delete some first."
             raise BadEvent("conversation_full", text, "item")
@@ -111,9 +138,9 @@ class ItemRequests:
             text = "Invalid value: 'input_image'. The language model of this session does not take images."
             raise BadEvent("invalid_value", text, f"{param}.content[{place}].type")
 
-    def resolve(self, asked: tuple[Item | ItemReference, ...]) -> tuple[Item, ...]:
+    def resolve(self, asked: tuple[AnyItem | ItemReference, ...]) -> tuple[AnyItem, ...]:
         """The input of a response, with each reference replaced by its item. Raises `BadEvent`."""
-        items: list[Item] = []
+        items: list[AnyItem] = []
         for place, item in enumerate(asked):
             param = f"response.input[{place}]"
             if isinstance(item, ItemReference):
@@ -226,7 +253,7 @@ class ItemRequests:
         return [ErrorEvent(event_id=self._make_id("event"), error=detail)]
 
 
-def _without_sound(item: Item) -> tuple[Item, bytes]:
+def _without_sound(item: AnyItem) -> tuple[AnyItem, bytes]:
     """The item as everybody sees it, and the sound it came with."""
     if not isinstance(item, Message):
         return item, b""
@@ -239,10 +266,12 @@ def _without_sound(item: Item) -> tuple[Item, bytes]:
     return msgspec.structs.replace(item, content=content), b"".join(sounds)
 
 
-def _words_bytes(item: Item) -> int:
+def _words_bytes(item: AnyItem) -> int:
     """Of all text in an item, as UTF-8."""
     match item:
         case Message():
             return len(item.text.encode())
         case FunctionCall(arguments=text) | FunctionCallOutput(output=text):
             return len(text.encode())
+        case McpListTools() | McpCall() | McpApprovalRequest() | McpApprovalResponse():
+            return len(msgspec.json.encode(item))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,6 +52,31 @@ class ToolTimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Anticipated:
+    """An answer was begun before the turn was over, and was wanted or not."""
+
+    head_start_s: float
+    """0 if it was thrown away."""
+    wasted_words: int
+    """Of an answer that was thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolNoted:
+    """A tool has something to say for the call's record."""
+
+    event: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FillerPlayed:
+    """A caller who was kept waiting was told so."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderTimed:
     """A provider's work on one request came to its end."""
 
@@ -62,4 +88,54 @@ class ProviderTimed:
     seconds: float
 
 
-Observation: TypeAlias = ServerEvent | TurnTimed | Interrupted | CutShort | ToolTimed | ProviderTimed
+@dataclass(frozen=True, slots=True)
+class Hedged:
+    """A second request was made beside a slow first one, and one of the two has answered, or neither."""
+
+    kind: str
+    """stt, llm or tts."""
+    provider: str
+    """Whom the second request was made to."""
+    won: bool
+    """The second answered first."""
+    saved_s: float | None = None
+    """If it won: the time the first would still have been waited for. It may have answered before: at most this."""
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """A provider was replaced by another, or asked once more, within one answer or utterance."""
+
+    kind: str
+    """stt, llm or tts."""
+    from_: str
+    to: str
+    reason: str
+    """What was wrong with the first, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wasted:
+    """A request to a model was given up because another one answered first: what it cost all the same."""
+
+    provider: str
+    input_tokens: int
+    output_tokens: int
+    is_estimated: bool
+    """It was given up before it had told; its input is then taken to be four characters a token."""
+
+
+Observation: TypeAlias = (
+    ServerEvent
+    | TurnTimed
+    | Interrupted
+    | CutShort
+    | ToolTimed
+    | ToolNoted
+    | Anticipated
+    | FillerPlayed
+    | ProviderTimed
+    | Hedged
+    | FellBack
+    | Wasted
+)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.provider import CutOffReason, WordTime
+from pipeline.mcp.tool import FailureKind, McpTool
+from pipeline.provider import CutOffReason, TurnSignal, WordTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Transcribed:
     item_id: str
     text: str
     is_final: bool
+    turn: TurnSignal = "going_on"
+    """What a transcriber that finds turns thinks of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,43 @@ class ToolReturned:
     output: str
     ends_call: bool = False
     """The function was a farewell: once the last word is heard, the session wants to hang up."""
+    transfer_to: str = ""
+    """With `ends_call`: whom the caller is connected to then."""
+    wants_answer: bool = True
+    """False: nothing is said to it; the agent waits for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """An MCP server has told its tools."""
+
+    item_id: str
+    tools: tuple[McpTool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFailed:
+    """An MCP server could not be asked for its tools."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class McpReturned:
+    """A tool of an MCP server came to its end."""
+
+    item_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class McpFailed:
+    """A tool of an MCP server gave no result."""
+
+    item_id: str
+    kind: FailureKind
+    message: str
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +173,8 @@ class DigitPressed:
 
     digit: str
     """One of 0-9, *, #, A-D."""
+    is_collected: bool = False
+    """A function of ours has taken it: it belongs to no entry of the conversation."""
 
 
 Report: TypeAlias = (
@@ -148,5 +190,9 @@ Report: TypeAlias = (
     | Played
     | Flushed
     | ToolReturned
+    | ToolsListed
+    | ListingFailed
+    | McpReturned
+    | McpFailed
     | DigitPressed
 )

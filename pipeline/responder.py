@@ -3,29 +3,30 @@ the voice's run side by side.
 
 The model's words are reported as they come and cut into clauses; each clause goes to the voice as soon as it is
 whole, so that speech begins with the first one. Sound is reported in the session's output format. Cancelling the
-task that runs it closes both providers' generators on the way out.
+task that runs it closes all providers' generators on the way out. Which provider does the work, and what is done
+when one fails, is the legs' business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
-from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Respond
-from pipeline.observations import ProviderTimed
+from pipeline.legs.means import Means
+from pipeline.legs.model_leg import MODEL_STALL_S, ModelLeg
+from pipeline.legs.pace import Pace
+from pipeline.legs.voice_leg import VOICE_STALL_S, Manner, SpareVoice, VoiceLeg
+from pipeline.observations import Observation
 from pipeline.provider import (
     CutOff,
     CutOffReason,
-    KnowsVoices,
     LanguageModel,
-    ModelOutput,
     ProviderError,
     Speech,
     TextDelta,
@@ -36,16 +37,8 @@ from pipeline.provider import (
 )
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.sentences import Clauses
-from pipeline.stall import Stall
-from pipeline.timing import Timing
 
-log = logging.getLogger(__name__)
-
-MODEL_STALL_S = 4.0
-"""No word for this long, at the start or in the middle: the caller would think the line is dead."""
-
-VOICE_STALL_S = 1.5
-"""A voice that has been given words and makes no sound for this long has failed."""
+__all__ = ["CLAUSES_AHEAD", "LONGEST_SOUND_MS", "MODEL_STALL_S", "VOICE_STALL_S", "Cascade", "Responder"]
 
 LONGEST_SOUND_MS = 400
 """Of one report and so of one delta, whatever a voice makes at once: more would be late, and long to cut into
@@ -63,6 +56,30 @@ class Cascade:
     model: LanguageModel
     voice: Voice
     voice_name: str | None = None
+    spare_transcribers: tuple[Transcriber, ...] = ()
+    """Who is asked when the first fails; here and below in order of preference."""
+    spare_models: tuple[LanguageModel, ...] = ()
+    spare_voices: tuple[SpareVoice, ...] = ()
+    hedges: bool = False
+    """Whether whoever is slow is asked a second time: for providers that answer each request on its own."""
+    pace: Pace = field(default_factory=Pace)
+    """What is known of the providers' pace: one for all sessions of a process."""
+
+    @property
+    def transcribers(self) -> tuple[Transcriber, ...]:
+        return (self.transcriber, *self.spare_transcribers)
+
+    @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        return (self.model, *self.spare_models)
+
+    @property
+    def voices(self) -> tuple[SpareVoice, ...]:
+        return (SpareVoice(self.voice, self.voice_name), *self.spare_voices)
+
+    def means(self, now: Callable[[], float], observe: Callable[[Observation], None]) -> Means:
+        """For the legs of one session."""
+        return Means(now, observe, self.pace, hedges=self.hedges)
 
 
 @dataclass(slots=True)
@@ -87,16 +104,15 @@ class Responder:
         room: Callable[[], Awaitable[None]],
         first_clause: Callable[[], None],
         *,
-        now: Callable[[], float] = time.monotonic,
-        timed: Callable[[ProviderTimed], None] = lambda _: None,
+        means: Means | None = None,
     ) -> None:
-        self._cascade = cascade
+        """`means`: those of the session, if it has other legs."""
         self._report = report
         self._room = room
         self._first_clause = first_clause
-        self._now = now
-        self._timed = timed
-        self._unknown_voices: set[str] = set()
+        self._means = means or cascade.means(time.monotonic, lambda _: None)
+        self._model_leg = ModelLeg(cascade.models, self._means)
+        self._voice_leg = VoiceLeg(cascade.voices, self._means)
 
     async def respond(self, command: Respond, usual: AudioFormat) -> None:
         """Make the answer; every way it can end but cancellation ends in `Finished` or `Failed`.
@@ -109,6 +125,7 @@ class Responder:
                 self._play_recording(command, format)
                 thought = _Thought()
             else:
+                self._means.budget.earn()
                 thought = await self._make(command, format)
         except ProviderError as error:
             self._report(Failed(command.response_id, "model_failed", str(error)))
@@ -151,7 +168,7 @@ class Responder:
             self._report(TextMade(response_id, command.script))
             await _put(clauses, cutter.push(command.script))
         else:
-            async with aclosing(self._answer(command)) as outputs:
+            async with aclosing(self._model_leg.respond(command.prompt)) as outputs:
                 async for output in outputs:
                     match output:
                         case TextDelta(text=text):
@@ -167,125 +184,23 @@ class Responder:
         await clauses.put(None)
         return thought
 
-    async def _answer(self, command: Respond) -> AsyncGenerator[ModelOutput, None]:
-        """What the model says; `ProviderError` once it has said nothing for too long."""
-        model = self._cascade.model
-        try:
-            with Timing(model.name, "llm", self._now, self._timed) as timing:
-                async with Stall(MODEL_STALL_S) as stall, aclosing(model.respond(command.prompt)) as outputs:
-                    stall.owes()
-                    async for output in outputs:
-                        timing.came()
-                        stall.rests()  # whoever takes it may take his time
-                        yield output
-                        stall.owes()
-        except TimeoutError:
-            message = f"no word for {MODEL_STALL_S:g} seconds"
-            raise ProviderError(model.name, message, retryable=True) from None
-
     async def _speak(self, command: Respond, format: AudioFormat, clauses: asyncio.Queue[str | None]) -> None:
-        response_id, voice = command.response_id, self._cascade.voice
-        spoken = format if format in voice.formats else voice.formats[0]
-        transcoder = Transcoder(spoken, format)
-        name = await self._voice_for(command.voice)
+        manner = Manner(format=format, voice=command.voice, speed=command.speed)
         try:
-            with Timing(voice.name, "tts", self._now, self._timed) as timing:
-                async with Stall(VOICE_STALL_S) as stall:
-                    owed = _SoundOwed(stall)
-                    told = self._told(clauses, owed, timing)
-                    speech_made = voice.speak(told, format=spoken, voice=name, speed=command.speed)
-                    async with aclosing(speech_made) as speech:
-                        async for piece in speech:
-                            owed.sounded()
-                            timing.came()
-                            self._sound(response_id, transcoder.push(piece.audio), format, piece)
-                            await owed.pause(self._room())
-                    if not owed.has_all:
-                        raise ProviderError(voice.name, "stopped before it had said everything", retryable=True)
-        except TimeoutError:
-            stalled = ProviderError(voice.name, f"no sound for {VOICE_STALL_S:g} seconds", retryable=True)
-            raise _Voiceless from stalled
+            async with aclosing(self._voice_leg.speak(clauses, manner, self._first_clause)) as speech:
+                async for piece in speech:
+                    self._sound(command.response_id, piece, format)
+                    if piece.audio:
+                        await self._room()
         except ProviderError as error:
             raise _Voiceless from error
-        if tail := transcoder.flush():
-            self._report(AudioMade(response_id, tail))
 
-    def _sound(self, response_id: str, audio: bytes, format: AudioFormat, piece: Speech) -> None:
+    def _sound(self, response_id: str, piece: Speech, format: AudioFormat) -> None:
         """Report a piece of speech, a long one in several."""
-        most = format.bytes_in(LONGEST_SOUND_MS)
+        audio, most = piece.audio, format.bytes_in(LONGEST_SOUND_MS)
         self._report(AudioMade(response_id, audio[:most], piece.text, piece.words))
         for at in range(most, len(audio), most):
             self._report(AudioMade(response_id, audio[at : at + most]))
-
-    async def _voice_for(self, asked: str | None) -> str | None:
-        """The voice the peer asked for, if the provider has it. A client made for another service asks for one of
-        that service's, and must be heard all the same."""
-        own, voice = self._cascade.voice_name, self._cascade.voice
-        if asked is None or asked == own:
-            return own
-        if isinstance(voice, KnowsVoices) and not await voice.knows(asked):
-            if asked not in self._unknown_voices:
-                self._unknown_voices.add(asked)
-                log.info("%s has no voice %r; speaking with %r", voice.name, asked[:40], own)
-            return own
-        return asked
-
-    async def _told(
-        self, clauses: asyncio.Queue[str | None], owed: _SoundOwed, timing: Timing
-    ) -> AsyncGenerator[str, None]:
-        """What the voice is given to say."""
-        clause = await clauses.get()
-        if clause is None:
-            timing.drop()
-        else:
-            self._first_clause()
-            timing.asked()
-        while clause is not None:
-            owed.given()
-            yield clause
-            owed.idle()
-            clause = await clauses.get()
-        owed.has_all = True
-        owed.given()
-
-
-class _SoundOwed:
-    """Whether the voice owes us sound: it was given a clause and has made none since, or asks for no other."""
-
-    def __init__(self, stall: Stall) -> None:
-        self._stall = stall
-        self._is_idle = True
-        """It asks for its next clause and has made sound since the last: silence is its right."""
-        self._is_owing = False
-        self.has_all = False
-        """It was told that there are no more clauses."""
-
-    def given(self) -> None:
-        """It was given a clause, or told that there are no more."""
-        self._is_idle, self._is_owing = False, True
-        self._judge()
-
-    def idle(self) -> None:
-        """It asks for its next clause."""
-        self._is_idle = True
-        self._judge()
-
-    def sounded(self) -> None:
-        """It made sound."""
-        self._is_owing = False
-        self._judge()
-
-    async def pause(self, waiting: Awaitable[None]) -> None:
-        """While we make it wait, it owes nothing."""
-        self._stall.rests()
-        await waiting
-        self._judge()
-
-    def _judge(self) -> None:
-        if self._is_owing or not self._is_idle:
-            self._stall.owes()
-        else:
-            self._stall.rests()
 
 
 async def _put(clauses: asyncio.Queue[str | None], cut: list[str]) -> None:

@@ -11,12 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
+import msgspec
+
 from pipeline.conversation import Conversation
+from pipeline.events import mcp as mcp_wire
 from pipeline.events import response as wire
 from pipeline.events.config import SessionConfig
-from pipeline.events.conversation import ConversationItemAdded, ConversationItemDone
+from pipeline.events.conversation import ConversationItemAdded, ConversationItemDeleted, ConversationItemDone
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import FunctionCall, Item, ItemStatus, Message, OutputAudio, OutputText
+from pipeline.events.items import (
+    AnyItem,
+    FunctionCall,
+    ItemStatus,
+    McpApprovalRequest,
+    McpCall,
+    Message,
+    OutputAudio,
+    OutputText,
+)
+from pipeline.mcp_calls import Asked
+from pipeline.mcp_offer import NOTHING, Offer, Offered
 
 
 class ResponseState(enum.Enum):
@@ -75,12 +89,21 @@ class Response:
         self.config = config
         self.speaks = config.output_modality == "audio"
         self.calls: list[FunctionCall] = []
+        self.offer: Offer = NOTHING
+        """The tools of MCP servers its model was told of."""
+        self.mcp_calls: list[Asked] = []
+        """To be made once it is done."""
         self._conversation = conversation
         self._make_id = make_id
         self._metadata = metadata
-        self._output: dict[int, Item] = {}
+        self._output: dict[int, AnyItem] = {}
         self._next_index = 0
         self._spoken: _Spoken | None = None
+
+    @property
+    def is_out_of_band(self) -> bool:
+        """It joins no conversation."""
+        return self._conversation is None
 
     @property
     def spoken_item_id(self) -> str | None:
@@ -124,6 +147,34 @@ class Response:
             *self._done(item, index),
         ]
 
+    def call_mcp(self, offered: Offered, arguments: str) -> list[ServerEvent]:
+        """The model asked for a tool of an MCP server. The item is done in the conversation once it has run."""
+        index, item_id = self._take_index(), self._make_id("mcp")
+        opened = McpCall(id=item_id, server_label=offered.server.server_label, name=offered.tool.name, arguments="")
+        item = msgspec.structs.replace(opened, arguments=arguments)
+        self.mcp_calls.append(Asked(item, index, offered.server))
+        added = self._added(opened, index)
+        if self._conversation is not None:
+            self._conversation.replace(item)
+        where = _Where(response_id=self.id, item_id=item_id, output_index=index)
+        return [
+            *added,
+            mcp_wire.McpCallArgumentsDelta(event_id=self._make_id("event"), delta=arguments, **where),
+            mcp_wire.McpCallArgumentsDone(event_id=self._make_id("event"), arguments=arguments, **where),
+            self._put_out(item, index),
+        ]
+
+    def request_approval(self, offered: Offered, arguments: str) -> tuple[McpApprovalRequest, list[ServerEvent]]:
+        """The same of a tool that somebody must agree to first."""
+        index = self._take_index()
+        item = McpApprovalRequest(
+            id=self._make_id("mcpr"),
+            server_label=offered.server.server_label,
+            name=offered.tool.name,
+            arguments=arguments,
+        )
+        return item, [*self._added(item, index), *self._done(item, index)]
+
     def end(
         self,
         state: ResponseState,
@@ -135,8 +186,20 @@ class Response:
             raise IllegalStep(f"response {self.id}: {self.state.value} cannot become {state.value}")
         self.state = state
         events = self._close_message("completed" if state is ResponseState.COMPLETED else "incomplete")
+        if state not in (ResponseState.COMPLETED, ResponseState.INCOMPLETE):
+            events += self._take_back_calls()
         snapshot = self._snapshot(state.value, details, usage or wire.Usage())
         events.append(wire.ResponseDone(event_id=self._make_id("event"), response=snapshot))
+        return events
+
+    def _take_back_calls(self) -> list[ServerEvent]:
+        """Of a response that was broken off nothing is run, so its calls leave the conversation again."""
+        taken, self.mcp_calls = self.mcp_calls, []
+        conversation, events = self._conversation, list[ServerEvent]()
+        for item_id in (call.item.id for call in taken):
+            if conversation is not None and conversation.holds(item_id):
+                conversation.delete(item_id)
+                events.append(ConversationItemDeleted(event_id=self._make_id("event"), item_id=item_id))
         return events
 
     def _open_message(self, events: list[ServerEvent]) -> _Spoken:
@@ -178,7 +241,7 @@ class Response:
         index, self._next_index = self._next_index, self._next_index + 1
         return index
 
-    def _added(self, item: Item, index: int) -> list[ServerEvent]:
+    def _added(self, item: AnyItem, index: int) -> list[ServerEvent]:
         added: ServerEvent = wire.OutputItemAdded(
             event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
         )
@@ -190,11 +253,8 @@ class Response:
             ConversationItemAdded(event_id=self._make_id("event"), previous_item_id=previous, item=item),
         ]
 
-    def _done(self, item: Item, index: int) -> list[ServerEvent]:
-        self._output[index] = item
-        done: ServerEvent = wire.OutputItemDone(
-            event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
-        )
+    def _done(self, item: AnyItem, index: int) -> list[ServerEvent]:
+        done = self._put_out(item, index)
         if self._conversation is None or not self._conversation.holds(item.id):
             return [done]  # out of band, or the peer deleted it while it was being written
         self._conversation.replace(item)
@@ -203,6 +263,12 @@ class Response:
             ConversationItemDone(event_id=self._make_id("event"), previous_item_id=previous, item=item),
             done,
         ]
+
+    def _put_out(self, item: AnyItem, index: int) -> ServerEvent:
+        self._output[index] = item
+        return wire.OutputItemDone(
+            event_id=self._make_id("event"), response_id=self.id, output_index=index, item=item
+        )
 
     def _snapshot(
         self,

@@ -14,13 +14,17 @@ from pipeline.events.items import ItemReference
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.limits import Limits
+from pipeline.mcp_listings import McpListings
 from pipeline.output_line import OutputLine
 
 
 class ResponseRequests:
     """The session's answers as its peer may ask for them."""
 
-    def __init__(self, items: ItemRequests, answers: Answers, line: OutputLine, limits: Limits) -> None:
+    def __init__(
+        self, items: ItemRequests, answers: Answers, line: OutputLine, limits: Limits, listings: McpListings
+    ) -> None:
+        self._listings = listings
         self._items = items
         self._answers = answers
         self._line = line
@@ -39,6 +43,11 @@ class ResponseRequests:
         if event.input is not None and not any(isinstance(item, ItemReference) for item in event.input):
             is_held = False
         if event.is_out_of_band:
+            if event.config is not None and self._listings.is_new_to(event.config):
+                text = (
+                    "MCP servers are not asked out of band, where no items tell of them. Name them in the session."
+                )
+                raise BadEvent("invalid_value", text, "response.tools")
             if len(self._answers.asides) >= self._limits.asides:
                 text = f"{self._limits.asides} responses are running out of band already. Wait until one is done."
                 raise BadEvent("rate_limit_exceeded", text, "response.conversation")
@@ -49,7 +58,11 @@ class ResponseRequests:
                 self._answers.queued = event
                 return []
             raise BadEvent("conversation_already_has_active_response", already_active(active.id))
-        return self._answers.respond(config, input=input, metadata=event.metadata, is_held=is_held)
+        self._listings.check(config)
+        asked = self._listings.introduce(config)
+        is_held = is_held or self._listings.is_asking(config)
+        begun = self._answers.respond(config, input=input, metadata=event.metadata, is_held=is_held)
+        return [*asked, *begun]
 
     def take_next(self) -> wire.ResponseCreate | None:
         """The request that waited, once it may go on."""

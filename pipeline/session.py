@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from pipeline import commands, reports
+from pipeline import reports
 from pipeline.answers import Answers
 from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
@@ -20,13 +20,16 @@ from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
-from pipeline.events.event import ClientEvent
-from pipeline.events.items import FunctionCallOutput, InputAudio, Item, Message
+from pipeline.events.event import ClientEvent, ServerEvent
+from pipeline.events.items import AnyItem, FunctionCallOutput, InputAudio, McpApprovalResponse, Message
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
 from pipeline.limits import USUAL, Limits
+from pipeline.mcp_calls import McpCalls
+from pipeline.mcp_listings import McpListings
 from pipeline.output_line import OutputLine
+from pipeline.output_requests import OutputRequests
 from pipeline.phase import Phase
 from pipeline.playback_ledger import PlaybackLedger
 from pipeline.reports import Report
@@ -41,8 +44,10 @@ class Session:
 
     `plays`: the transport plays the sound where the session can flush it and hear how far it came (a phone,
     WebRTC); a client that plays for itself sends `conversation.item.truncate` instead. `own_tools`: functions
-    that are ours to run; all others are the client's. `history`: a conversation to go on with. `takes_images`:
-    the model has eyes.
+    that are ours to run, `patient_tools` those of them that wait for the caller; all others are the client's.
+    `history`: a conversation to go on with. `takes_images`: the model has eyes. `hears_sound`: whoever answers
+    hears the caller itself, so an answer waits for no words. `anticipates`: answers are begun in secret when the
+    caller seems to have finished.
     """
 
     def __init__(
@@ -52,10 +57,13 @@ class Session:
         *,
         plays: bool,
         own_tools: frozenset[str] = frozenset(),
+        patient_tools: frozenset[str] = frozenset(),
         apology: str = "",
-        history: tuple[Item, ...] = (),
+        history: tuple[AnyItem, ...] = (),
         limits: Limits = USUAL,
         takes_images: bool = False,
+        hears_sound: bool = False,
+        anticipates: bool = False,
     ) -> None:
         self.id = make_id("sess")
         self.config = config
@@ -63,11 +71,32 @@ class Session:
         self._make_id = make_id
         self._line = OutputLine(config.output_format, KeptAudio(limits.kept_audio_bytes), make_id, plays=plays)
         self._items = ItemRequests(self.conversation, self._line, make_id, limits, takes_images=takes_images)
+        self._listings = McpListings(self.conversation, self._items, make_id, limits)
+        self._mcp_calls = McpCalls(self.conversation, self._items, make_id, limits)
         self._answers = Answers(
-            self.conversation, self._line, self._items, make_id, own_tools=own_tools, apology=apology
+            self.conversation,
+            self._line,
+            self._items,
+            make_id,
+            own_tools=own_tools,
+            patient_tools=patient_tools,
+            apology=apology,
+            listings=self._listings,
+            mcp_calls=self._mcp_calls,
         )
-        self._responses = ResponseRequests(self._items, self._answers, self._line, limits)
-        self._turns = Turns(config, self.conversation, self._items, self._answers, self._line, make_id, limits)
+        self._output = OutputRequests(self._answers, self._items, self._line)
+        self._responses = ResponseRequests(self._items, self._answers, self._line, limits, self._listings)
+        self._turns = Turns(
+            config,
+            self.conversation,
+            self._items,
+            self._answers,
+            self._line,
+            make_id,
+            limits,
+            hears_sound=hears_sound,
+            anticipates=anticipates,
+        )
 
     @property
     def phase(self) -> Phase:
@@ -104,6 +133,7 @@ class Session:
         return [
             sess.SessionCreated(event_id=self._event_id(), session_id=self.id, session=self.config),
             conv.ConversationCreated(event_id=self._event_id(), conversation_id=self.conversation.id),
+            *self._listings.follow(self.config),
         ]
 
     def receive(self, event: ClientEvent) -> list[Output]:
@@ -117,13 +147,13 @@ class Session:
             case heard.InputAudioBufferClear():
                 return [*self._turns.clear(), *self._what_is_due()]
             case played.OutputAudioBufferClear():
-                return self._clear_output()
+                return self._output.clear()
             case conv.ConversationItemCreate():
                 return self._create(event)
             case conv.ConversationItemRetrieve():
                 return [*self._items.retrieve(event)]
             case conv.ConversationItemTruncate():
-                return [*self._idly(self._truncate(event)), *self._what_is_due()]
+                return [*self._idly(self._output.truncate(event)), *self._what_is_due()]
             case conv.ConversationItemDelete():
                 return [*self._items.delete(event)]
             case resp.ResponseCreate():
@@ -173,8 +203,12 @@ class Session:
                 return [*self._line.flush(), *cuts]
             case reports.ToolReturned():
                 return self._take_result(report)
-            case reports.DigitPressed(digit=digit):
-                return [*self._turns.press(digit), *self._what_is_due()]
+            case reports.ToolsListed() | reports.ListingFailed():
+                return [*self._listings.listed(report), *self._what_is_due()]
+            case reports.McpReturned() | reports.McpFailed():
+                return self._go_on(self._mcp_calls.finish(report))
+            case reports.DigitPressed(digit=digit, is_collected=is_collected):
+                return [*self._turns.press(digit, is_collected=is_collected), *self._what_is_due()]
             case _:
                 assert_never(report)
 
@@ -182,6 +216,32 @@ class Session:
         """Speak these very words as the next answer, without asking a model: a greeting, an announcement."""
         may_speak = self.config.type == "realtime" and self._answers.is_free
         return self._answers.respond(self.config, script=script) if may_speak else []
+
+    def fill(self, text: str, sound: bytes) -> list[Output]:
+        """Let a caller who is kept waiting hear this, which is spoken already, in the session's output format.
+
+        It joins the answer under way, if that has made no sound yet, or stands for itself. Nothing follows if
+        nobody is kept waiting any more.
+        """
+        if not self.is_keeping_waiting:
+            return []
+        return [*self._answers.fill(self.config, text, sound), *self._what_is_due()]
+
+    def play(self, sound: bytes) -> list[Output]:
+        """Let the other end hear this sound, which says nothing: tones. Nothing follows while somebody speaks."""
+        if self._turns.listening.current is not None or self._answers.phase is not Phase.TALKING:
+            return []
+        return [*self._answers.fill(self.config, "", sound)]
+
+    @property
+    def is_keeping_waiting(self) -> bool:
+        """An answer is owed, the caller has finished, and hears nothing."""
+        listening = self._turns.listening
+        if listening.current is not None or self._answers.phase is not Phase.TALKING:
+            return False
+        if self.config.type != "realtime" or self._turns.is_over_answer:
+            return False
+        return self._answers.is_busy or listening.has_unanswered or self._turns.is_owing_words
 
     def close(self) -> list[Output]:
         """The other end is gone: every response has its `done`, and items keep only what was heard of them."""
@@ -191,12 +251,20 @@ class Session:
 
     def _create(self, event: conv.ConversationItemCreate) -> list[Output]:
         try:
+            self._mcp_calls.check_answer(event.item)
             item, sound, events = self._items.create(event)
         except BadEvent as bad:
             return [*self._items.refusal(bad, event.event_id)]
         if sound and _lacks_words(item):
             return [*events, *self._turns.expect(item.id, sound)]
-        if isinstance(item, FunctionCallOutput) and self._answers_outputs():
+        if isinstance(item, McpApprovalResponse):
+            decided = self._mcp_calls.decide(item)
+            return [*events, *decided] if item.approve else self._go_on(events)
+        return self._go_on(events) if isinstance(item, FunctionCallOutput) else [*events]
+
+    def _go_on(self, events: list[ServerEvent]) -> list[Output]:
+        """A tool has come to its end; an answer follows where the session wants that by itself."""
+        if events and self._answers_outputs():
             self._turns.listening.has_unanswered = True
             return [*events, *self._what_is_due()]
         return [*events]
@@ -204,7 +272,8 @@ class Session:
     def _answers_outputs(self) -> bool:
         """Inworld's `auto_tool_response`: once every function has its output, an answer follows by itself."""
         wanted = (self.config.provider_data or {}).get("auto_tool_response") is True
-        return wanted and self.config.type == "realtime" and not self.conversation.awaits_output
+        is_awaited = self.conversation.awaits_output or self._mcp_calls.is_calling
+        return wanted and self.config.type == "realtime" and not is_awaited
 
     def _idly(self, outputs: list[Output]) -> list[Output]:
         """What ends an answer begins the wait for the caller."""
@@ -219,7 +288,8 @@ class Session:
             return [*due, *self._respond_by_hand(asked)]
         if listening.has_unanswered and listening.is_settled and self._answers.is_free:
             listening.has_unanswered = False
-            return [*due, *self._answers.respond(self.config)]
+            is_held = self._listings.is_asking(self.config)
+            return [*due, *self._answers.respond(self.config, is_held=is_held)]
         return [*due, *self._answers.hang_up_if_due()]
 
     def _respond_by_hand(self, event: resp.ResponseCreate) -> list[Output]:
@@ -231,36 +301,12 @@ class Session:
             self._turns.listening.has_unanswered = False
         return outputs
 
-    def _clear_output(self) -> list[Output]:
-        """Nothing of what we play is to be heard any more, and what speaks stops; a client that plays for itself
-        clears its own buffer."""
-        if not self._line.is_sounding:
-            return []
-        active = self._answers.active
-        if active is not None and not active.speaks:
-            return [commands.Flush()]
-        stops, closers = self._answers.interrupt("client_cancelled")
-        return [*stops, *closers]
-
-    def _truncate(self, event: conv.ConversationItemTruncate) -> list[Output]:
-        active = self._answers.active
-        is_being_spoken = active is not None and active.speaks and active.spoken_item_id == event.item_id
-        if refusal := self._items.refusal_of(event, is_being_spoken=is_being_spoken):
-            return [*refusal]
-        if self._line.is_sounding:
-            text = (
-                "This session's sound is played on a line of its own. output_audio_buffer.clear stops it, and "
-                "truncates what was not heard to its end."
-            )
-            return [*self._items.refused("invalid_value", text, "item_id", event.event_id)]
-        stops, closers = self._answers.cancel("client_cancelled", cut_follows=True) if is_being_spoken else ([], [])
-        return [*stops, *closers, *self._items.truncate(event)]
-
     def _take_result(self, returned: reports.ToolReturned) -> list[Output]:
         """Who speaks while a farewell is being arranged has objected to it."""
         ends_call = returned.ends_call and self._turns.listening.is_settled
         events = self._answers.keep_result(returned, ends_call=ends_call)
-        self._turns.listening.has_unanswered |= bool(events) and not ends_call
+        wants_answer = bool(events) and returned.wants_answer and not ends_call
+        self._turns.listening.has_unanswered |= wants_answer
         return [*events, *self._what_is_due()]
 
     def _update(self, config: SessionConfig, event_id: str | None) -> list[Output]:
@@ -271,17 +317,22 @@ class Session:
         if config.output_format != old.output_format and (self.ledger.end or self._line.plays):
             text = "The output audio format cannot change once sound was made in it."
             return [*self._items.refused("invalid_value", text, "session.audio.output.format", event_id)]
+        try:
+            self._listings.check(config)
+        except BadEvent as bad:
+            return [*self._items.refusal(bad, event_id)]
         self.config = config
         if config.output_format != old.output_format:
             self._line.follow(config.output_format)
         self._turns.follow(config)
-        return [sess.SessionUpdated(event_id=self._event_id(), session_id=self.id, session=config)]
+        updated = sess.SessionUpdated(event_id=self._event_id(), session_id=self.id, session=config)
+        return [updated, *self._listings.follow(config)]
 
     def _event_id(self) -> str:
         return self._make_id("event")
 
 
-def _lacks_words(item: Item) -> bool:
+def _lacks_words(item: AnyItem) -> bool:
     """Sound came with it, and the peer does not say what is said in it."""
     parts = item.content if isinstance(item, Message) else ()
     return any(isinstance(part, InputAudio) and not part.transcript for part in parts)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from pipeline.observations import ProviderTimed
 from pipeline.provider import ProviderError
 
 
 class Timing:
-    """`with Timing(…) as timing:` around a request; `timing.came()` when something of use has come.
+    """Of one request that begins now: `came()` when something of use has come, then one of `done`, `failed` and
+    `stalled`.
 
-    One that is given up by us is not told: nobody knows how long it would have taken.
+    A request that is given up for another reason ends in none of them: nobody knows how long it would have taken.
     """
 
     def __init__(
@@ -26,34 +24,32 @@ class Timing:
         self._tell = tell
         self._asked = now()
         self._came: float | None = None
-        self._is_dropped = False
 
     def asked(self) -> None:
         """The request is complete only now: a transcriber's, when the caller has stopped."""
         self._asked = self._now()
 
-    def drop(self) -> None:
-        """There was nothing to ask after all."""
-        self._is_dropped = True
-
     def came(self) -> None:
         if self._came is None:
             self._came = self._now()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._is_dropped or isinstance(error, asyncio.CancelledError | GeneratorExit):
-            return
-        failure: str | None = None
-        if isinstance(error, TimeoutError):
-            failure = "stalled"
-        elif isinstance(error, ProviderError):
-            failure = "retryable" if error.retryable else "final"
-        elif error is not None:
-            failure = "internal"
+    @property
+    def seconds(self) -> float:
+        """From the request to the first thing of use; until that has come, to now."""
         came = self._came if self._came is not None else self._now()
-        self._tell(ProviderTimed(self._provider, self._kind, failure, max(0.0, came - self._asked)))
+        return max(0.0, came - self._asked)
+
+    def done(self) -> None:
+        self._end(None)
+
+    def stalled(self) -> None:
+        self._end("stalled")
+
+    def failed(self, error: Exception) -> None:
+        if isinstance(error, ProviderError):
+            self._end("retryable" if error.retryable else "final")
+        else:
+            self._end("internal")
+
+    def _end(self, failure: str | None) -> None:
+        self._tell(ProviderTimed(self._provider, self._kind, failure, self.seconds))

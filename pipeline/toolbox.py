@@ -10,16 +10,22 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.agent import Agent, TableTool
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+
+from pipeline.call_controls import CallControls, NoCall
 from pipeline.provider import FunctionTool
 
 log = logging.getLogger(__name__)
 
-TOOL_LIMIT_S = 6.0
-"""A caller waits in silence meanwhile; after six seconds people say "hello?" or hang up."""
+TOOL_LIMIT_S = 5.0
+"""The caller should hear within six seconds that it cannot be looked up, and the model must first say so."""
+
+LONGEST_OUTPUT_CHARS = 64 * 1024
+"""About what a model can read at all; more is cut, and the model is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +34,17 @@ class ToolResult:
     """What the model is told, usually a JSON object."""
     ends_call: bool = False
     """It was a farewell: the call ends once the last word is heard."""
+    transfer_to: str = ""
+    """With `ends_call`: the number (E.164) the caller is then connected to."""
+    wants_answer: bool = True
+    """False: the agent says nothing to it, and waits for the caller."""
 
 
-Function: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[ToolResult]]
+class ToolRefused(Exception):
+    """A tool cannot do what it was asked; the message is for the model."""
+
+
+Function: TypeAlias = Callable[[Mapping[str, Any], CallControls], Awaitable[ToolResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +53,30 @@ class Tool:
 
     described: FunctionTool
     run: Function
+    limit_s: float | None = TOOL_LIMIT_S
+    """None: it keeps a limit of its own."""
+    is_private: bool = False
+    """What it is told and tells is nobody's business but the model's: it stays out of records and logs."""
+    awaits_caller: bool = False
+    """It runs for as long as the caller needs: nobody is kept waiting by it."""
+    _checks: Draft202012Validator = field(init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for parameters that are no JSON Schema."""
+        try:
+            Draft202012Validator.check_schema(self.described.parameters)
+        except SchemaError as error:
+            raise ValueError(
+                f"the parameters of {self.described.name} are no JSON Schema: {error.message}"
+            ) from error
+        object.__setattr__(self, "_checks", Draft202012Validator(self.described.parameters))
 
-def table_tools(agent: Agent) -> tuple[Tool, ...]:
-    """The functions an agent's file answers from tables."""
-    return tuple(_table_tool(table) for table in agent.tools)
-
-
-def _table_tool(table: TableTool) -> Tool:
-    async def look_up(arguments: Mapping[str, Any]) -> ToolResult:
-        return ToolResult(output=table.answer(json.dumps(arguments)), ends_call=table.ends_call)
-
-    return Tool(table.function, look_up)
+    def fault(self, arguments: Mapping[str, Any]) -> str:
+        """What is wrong with the arguments, in a sentence; empty if nothing."""
+        error = best_match(self._checks.iter_errors(arguments))
+        if error is None:
+            return ""
+        return f"{error.json_path.removeprefix('$.').removeprefix('$') or 'the arguments'}: {error.message[:300]}"
 
 
 class Toolbox:
@@ -59,33 +85,58 @@ class Toolbox:
     def __init__(self, tools: tuple[Tool, ...]) -> None:
         self._tools = {tool.described.name: tool for tool in tools}
 
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._tools)
+
+    @property
+    def patient(self) -> frozenset[str]:
+        """Those that wait for the caller, and not the caller for them."""
+        return frozenset(name for name, tool in self._tools.items() if tool.awaits_caller)
 
     @property
     def described(self) -> tuple[FunctionTool, ...]:
         """What the model is told of them."""
         return tuple(tool.described for tool in self._tools.values())
 
-    async def call(self, name: str, arguments: str) -> ToolResult:
+    def with_more(self, tools: tuple[Tool, ...]) -> Toolbox:
+        """Those and these; of two with one name, the one that was there."""
+        return Toolbox((*tools, *self._tools.values()))
+
+    async def call(self, name: str, arguments: str, controls: CallControls | None = None) -> ToolResult:
         """Run a function; its failure is its result. Only a name that is not in `names` raises KeyError."""
         tool = self._tools[name]
         try:
             parsed = json.loads(arguments or "{}")
         except ValueError:
-            return _error(f"the arguments of {name} are not JSON")
+            return refusal(f"the arguments of {name} are not JSON")
         if not isinstance(parsed, dict):
-            return _error(f"the arguments of {name} are not a JSON object")
+            return refusal(f"the arguments of {name} are not a JSON object")
+        if fault := tool.fault(parsed):
+            return refusal(f"the arguments of {name} are wrong: {fault}")
         try:
-            async with asyncio.timeout(TOOL_LIMIT_S):
-                return await tool.run(parsed)
+            async with asyncio.timeout(tool.limit_s):
+                return _cut(await tool.run(parsed, controls or NoCall()))
+        except ToolRefused as refused:
+            return refusal(str(refused))
         except TimeoutError:
-            return _error(f"{name} did not answer within {TOOL_LIMIT_S:g} seconds")
+            limit = f" within {tool.limit_s:g} seconds" if tool.limit_s else ""
+            return refusal(f"{name} did not answer{limit}")
         except Exception:
             log.exception("tool %s failed", name)
-            return _error(f"{name} failed")
+            return refusal(f"{name} failed")
 
 
-def _error(message: str) -> ToolResult:
-    return ToolResult(output=json.dumps({"error": message}))
+def refusal(message: str) -> ToolResult:
+    """The result of a tool that could not do it."""
+    return ToolResult(output=json.dumps({"error": message}, ensure_ascii=False))
+
+
+def _cut(result: ToolResult) -> ToolResult:
+    if len(result.output) <= LONGEST_OUTPUT_CHARS:
+        return result
+    text = f"{result.output[:LONGEST_OUTPUT_CHARS]} [cut: {len(result.output)} characters]"
+    return ToolResult(text, result.ends_call, result.transfer_to, result.wants_answer)

@@ -15,12 +15,14 @@ from pipeline.commands import Command
 from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
-from pipeline.events.config import ServerVad, SessionConfig
+from pipeline.events.config import SemanticVad, ServerVad, SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import InputAudio, InputText, Message
 from pipeline.item_requests import ItemRequests
 from pipeline.limits import Limits
 from pipeline.output_line import OutputLine
+from pipeline.provider import TurnSignal
+from pipeline.turn.early_end import Guess
 from pipeline.turn.idle import Idle
 from pipeline.turn.listening import Listening, Utterance
 
@@ -42,7 +44,11 @@ class Turns:
         line: OutputLine,
         make_id: Callable[[str], str],
         limits: Limits,
+        *,
+        hears_sound: bool = False,
+        anticipates: bool = False,
     ) -> None:
+        self._anticipates = anticipates
         self._conversation = conversation
         self._items = items
         self._answers = answers
@@ -55,6 +61,7 @@ class Turns:
             make_id,
             most_bytes=limits.buffered_bytes,
             keeps_sound=limits.kept_audio_bytes > 0,
+            hears_sound=hears_sound,
         )
         self._idle = Idle(config.input_format.rate_hz)
 
@@ -82,8 +89,9 @@ class Turns:
             ended = listening.end_if_silent()
             if ended is not None:
                 return self._end(ended)
+            outputs = self._anticipate() if self._anticipates else []
             pause = listening.unjudged_pause()
-            return [commands.JudgeTurn(*pause)] if pause is not None else []
+            return [*outputs, commands.JudgeTurn(*pause)] if pause is not None else outputs
         if self._idle.is_armed and self._has_idled():
             return self._time_out()
         digits = listening.take_digits()
@@ -145,6 +153,8 @@ class Turns:
         self._line.kept.write(item.id, utterance.audio)
         utterance.audio = b""
         self._idle.restart(self.listening.buffer.heard)
+        if self.listening.hears_sound and self._answers_turns:
+            self.listening.has_unanswered = True  # its words may come whenever they like
         committed = self._committed(item.id)
         outputs = [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
         if utterance.verdict is not None:
@@ -159,7 +169,37 @@ class Turns:
 
     def guess(self, guessed: reports.Transcribed) -> list[Output]:
         utterance = self.listening.guess(guessed)
-        return self._tell_news(utterance) if utterance is not None else []
+        if utterance is not None:
+            return self._tell_news(utterance)
+        current = self.listening.current
+        if guessed.turn == "going_on" or current is None or current.item_id != guessed.item_id:
+            return []
+        return self._heed(guessed.turn)
+
+    def _heed(self, signal: TurnSignal) -> list[Output]:
+        """The transcriber finds turns by itself. Where turns end by what was said, its word is as good as ours; a
+        silence that the peer has asked for is waited for all the same."""
+        if signal == "over" and isinstance(self.listening.rule, SemanticVad):
+            ended = self.listening.end_now()
+            return self._end(ended) if ended is not None else []
+        if not self._anticipates:
+            return []
+        if signal == "resumed":
+            return [commands.Abandon()] if self.listening.goes_on() else []
+        return self._anticipate(is_hinted=True)
+
+    def _anticipate(self, *, is_hinted: bool = False) -> list[Output]:
+        """Once the caller seems to have finished, an answer is begun that nobody hears of yet."""
+        listening, current = self.listening, self.listening.current
+        news = listening.early_end(is_hinted=is_hinted)
+        if news is None or current is None:
+            return []
+        if news is Guess.GOES_ON:
+            return [commands.Abandon()]
+        if listening.is_waiting or not self._answers_turns:
+            return []
+        said = InputAudio(transcript=current.transcript.latest)
+        return [*self._answers.anticipate(self._config, Message(id=current.item_id, role="user", content=(said,)))]
 
     def _tell_news(self, utterance: Utterance) -> list[Output]:
         """What has become certain of a transcript; only a peer that asked for transcripts is told."""
@@ -191,7 +231,8 @@ class Turns:
         item_id, text = transcribed.item_id, transcribed.text
         self._conversation.hear(item_id, text)
         # Noise is not answered, unless it has cut off an answer: then somebody must still speak.
-        if utterance.is_turn and (text or utterance.has_interrupted) and self._answers_turns:
+        wants_answer = utterance.is_turn and not self.listening.hears_sound
+        if wants_answer and (text or utterance.has_interrupted) and self._answers_turns:
             self.listening.has_unanswered = True
         return self._completed(item_id, text, utterance.samples, utterance.transcript.rest(text))
 
@@ -205,15 +246,16 @@ class Turns:
                 event_id=self._event_id(), item_id=why.item_id, message=why.message
             )
             events.append(failed)
-        if not utterance.is_turn or self._config.type != "realtime":
+        if not utterance.is_turn or self._config.type != "realtime" or self.listening.hears_sound:
             return events
         if self.listening.current is not None:
             return events  # the caller speaks again; what is said now may be understood
         return [*events, *self._answers.apologise(self._config, is_voiceless=False)]
 
-    def press(self, digit: str) -> list[Output]:
+    def press(self, digit: str, *, is_collected: bool = False) -> list[Output]:
         """A key interrupts like a word, and waits for the keys that belong to it."""
-        self.listening.press(digit)
+        if not is_collected:
+            self.listening.press(digit)
         self._idle.restart(self.listening.buffer.heard)
         at_ms = self._input_ms(self.listening.buffer.heard)
         pressed = heard.DtmfEventReceived(event_id=self._event_id(), event=digit, received_at=at_ms)
@@ -275,6 +317,11 @@ class Turns:
     def is_over_answer(self) -> bool:
         """Whether the caller hears an answer just now, into which what they say would cut."""
         return self._line.is_sounding if self._line.plays else self._idle.is_playing(self.listening.buffer.heard)
+
+    @property
+    def is_owing_words(self) -> bool:
+        """What the caller said is being understood, and will be answered."""
+        return self.listening.is_waiting and self._answers_turns
 
     def wait(self) -> None:
         """If no answer runs any more, the wait for the caller begins."""

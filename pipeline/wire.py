@@ -25,6 +25,7 @@ from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent, ServerEvent
 from pipeline.events.input_audio import InputAudioBufferAppend
+from pipeline.events.items import McpItem
 from pipeline.events.refusal import BadEvent
 from pipeline.json_text import Text, is_shallow, parsed
 from pipeline.large_append import append_of
@@ -80,6 +81,21 @@ _UNSPOKEN: dict[Dialect, frozenset[type]] = {
     dialect: frozenset(event for event, name in _NAME_OF.items() if name in names)
     for dialect, names in UNSPOKEN.items()
 }
+
+
+def _is_of_mcp(event: ServerEvent) -> bool:
+    """It tells of an item that the beta dialect does not have."""
+    match event:
+        case (
+            conv.ConversationItemAdded(item=item)
+            | conv.ConversationItemDone(item=item)
+            | conv.ConversationItemRetrieved(item=item)
+            | resp.OutputItemAdded(item=item)
+            | resp.OutputItemDone(item=item)
+        ):
+            return isinstance(item, McpItem)
+        case _:
+            return False
 
 
 class _Choice(enum.Enum):
@@ -220,7 +236,7 @@ class Wire:
                 if event.get("item") is None:
                     raise read.missing("item")
                 return conv.ConversationItemCreate(
-                    item=item_of(event["item"], "item", self.dialect, self._limits),
+                    item=item_of(event["item"], "item", self.dialect, self._limits, serves_mcp=self._serves_mcp),
                     previous_item_id=read.optional_text(event, "previous_item_id"),
                     event_id=event_id,
                 )
@@ -266,7 +282,7 @@ class Wire:
         kind = type(event)
         if kind not in _HOT:
             self._note(event)
-        if kind in _UNSPOKEN[self.dialect]:
+        if kind in _UNSPOKEN[self.dialect] or (self.dialect is Dialect.BETA and _is_of_mcp(event)):
             return None
         text = _encoder.encode(event if kind in _HOT else shaped(event, self._told))
         renamed = _RENAMED[self.dialect].get(kind)

@@ -15,13 +15,13 @@ from msgspec import UNSET
 from pipeline import wire_fields as read
 from pipeline.dialects import Dialect
 from pipeline.events.items import (
+    AnyItem,
     ContentPart,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
     InputImage,
     InputText,
-    Item,
     ItemReference,
     ItemStatus,
     Message,
@@ -31,8 +31,9 @@ from pipeline.events.items import (
 from pipeline.events.refusal import BadEvent
 from pipeline.limits import Limits
 from pipeline.wire_fields import Fields
+from pipeline.wire_mcp_items import MCP_ITEM_TYPES, mcp_item_of
 
-WireItem: TypeAlias = Item | dict[str, Any]
+WireItem: TypeAlias = AnyItem | dict[str, Any]
 """What the JSON encoder is given for an item."""
 
 ITEM_TYPES = ("message", "function_call", "function_call_output")
@@ -56,10 +57,10 @@ HEAVY_BYTES = 960 * 1024
 IMAGE_HEADS = ("data:image/png;base64,", "data:image/jpeg;base64,")
 
 
-def item_of(value: object, path: str, dialect: Dialect, limits: Limits) -> Item:
+def item_of(value: object, path: str, dialect: Dialect, limits: Limits, *, serves_mcp: bool = False) -> AnyItem:
     """The item a client wants created; its `id` is empty if the client named none. Raises `BadEvent`.
 
-    `path` is where it stands in the event: `item`, or `response.input[2]`.
+    `path` is where it stands in the event: `item`, or `response.input[2]`. Beta has no items of MCP servers.
     """
     if not isinstance(value, dict):
         raise read.invalid(value, path, "Expected an object")
@@ -86,15 +87,21 @@ def item_of(value: object, path: str, dialect: Dialect, limits: Limits) -> Item:
                 output=read.text(value, "output", path),
                 status=status,
             )
+        case _ if serves_mcp and dialect is not Dialect.BETA:
+            if kind not in MCP_ITEM_TYPES:
+                raise read.unsupported(kind, f"{path}.type", ITEM_TYPES + MCP_ITEM_TYPES)
+            return mcp_item_of(value, path, kind, item_id, limits)
         case _:
             raise read.unsupported(kind, f"{path}.type", ITEM_TYPES)
 
 
-def item_or_reference_of(value: object, path: str, dialect: Dialect, limits: Limits) -> Item | ItemReference:
+def item_or_reference_of(
+    value: object, path: str, dialect: Dialect, limits: Limits, *, serves_mcp: bool = False
+) -> AnyItem | ItemReference:
     """One entry of `response.input`."""
     if isinstance(value, dict) and value.get("type") == "item_reference":
         return ItemReference(id=read.text(value, "id", path))
-    return item_of(value, path, dialect, limits)
+    return item_of(value, path, dialect, limits, serves_mcp=serves_mcp)
 
 
 def _message(
@@ -163,7 +170,7 @@ def _spoken(value: Fields, path: str) -> OutputAudio:
     return OutputAudio(transcript=UNSET if transcript is None else transcript)
 
 
-def shown_item(item: Item, dialect: Dialect) -> WireItem:
+def shown_item(item: AnyItem, dialect: Dialect) -> WireItem:
     """The item as every event but `retrieved` shows it: no sound."""
     bare = _without_audio(item)
     if dialect is Dialect.BETA or (isinstance(bare, FunctionCall) and not bare.call_id):
@@ -171,7 +178,7 @@ def shown_item(item: Item, dialect: Dialect) -> WireItem:
     return bare  # as it is: the encoder is quicker with it than with a dictionary
 
 
-def retrieved_item(item: Item, dialect: Dialect, *, input_name: str, output_name: str) -> WireItem:
+def retrieved_item(item: AnyItem, dialect: Dialect, *, input_name: str, output_name: str) -> WireItem:
     """The item with its sound, each part's `format` beside it by its short name (`pcm16`)."""
     shown: dict[str, Any] = msgspec.to_builtins(item)
     for part in shown.get("content", ()):
@@ -180,7 +187,7 @@ def retrieved_item(item: Item, dialect: Dialect, *, input_name: str, output_name
     return _spelled(shown, dialect)
 
 
-def is_heavy(item: Item, *, with_audio: bool) -> bool:
+def is_heavy(item: AnyItem, *, with_audio: bool) -> bool:
     """Whether the item's pictures, and its sound if it is to be told, fit into no frame that stock clients take."""
     if not isinstance(item, Message):
         return False
@@ -190,7 +197,7 @@ def is_heavy(item: Item, *, with_audio: bool) -> bool:
     return pictures + sound * 4 // 3 > HEAVY_BYTES
 
 
-def light_item(item: Item, dialect: Dialect) -> WireItem:
+def light_item(item: AnyItem, dialect: Dialect) -> WireItem:
     """The item without sound and without pictures, for where they do not fit into one frame."""
     shown: dict[str, Any] = msgspec.to_builtins(shown_item(item, dialect))
     for part in shown.get("content", ()):
@@ -198,7 +205,7 @@ def light_item(item: Item, dialect: Dialect) -> WireItem:
     return shown
 
 
-def _without_audio(item: Item) -> Item:
+def _without_audio(item: AnyItem) -> AnyItem:
     if not isinstance(item, Message) or all(getattr(part, "audio", UNSET) is UNSET for part in item.content):
         return item
     parts = tuple(

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline import wire_fields as read
 from pipeline.dialects import Dialect
 from pipeline.events.config import SessionConfig
-from pipeline.events.items import Item, ItemReference
+from pipeline.events.items import AnyItem, ItemReference, McpItem
 from pipeline.events.response import ResponseCreate, ResponseSnapshot, StatusDetails, Usage
 from pipeline.limits import Limits
 from pipeline.session_object import overridden
@@ -39,12 +39,14 @@ def create_of(
     return ResponseCreate(
         config=changed if differs else None,
         is_out_of_band=conversation == "none",
-        input=_input_of(wanted.get("input"), dialect, limits),
+        input=_input_of(wanted.get("input"), dialect, limits, serves_mcp=serves_mcp),
         metadata=_metadata_of(wanted, limits),
     )
 
 
-def _input_of(value: object, dialect: Dialect, limits: Limits) -> tuple[Item | ItemReference, ...] | None:
+def _input_of(
+    value: object, dialect: Dialect, limits: Limits, *, serves_mcp: bool
+) -> tuple[AnyItem | ItemReference, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list):
@@ -52,7 +54,8 @@ def _input_of(value: object, dialect: Dialect, limits: Limits) -> tuple[Item | I
     if len(value) > limits.items:
         raise read.invalid(value, "response.input", f"Expected at most {limits.items} items")
     return tuple(
-        item_or_reference_of(item, f"response.input[{index}]", dialect, limits) for index, item in enumerate(value)
+        item_or_reference_of(item, f"response.input[{index}]", dialect, limits, serves_mcp=serves_mcp)
+        for index, item in enumerate(value)
     )
 
 
@@ -78,7 +81,11 @@ def shown_response(response: ResponseSnapshot, dialect: Dialect) -> dict[str, An
         "id": response.id,
         "status": response.status,
         "status_details": _details(response.status_details, dialect),
-        "output": [shown_item(item, dialect) for item in response.output],
+        "output": [
+            shown_item(item, dialect)
+            for item in response.output
+            if dialect is not Dialect.BETA or not isinstance(item, McpItem)
+        ],
         "conversation_id": response.conversation_id,
         **(_flat(response) if dialect is Dialect.BETA else _nested(response, dialect)),
         "max_output_tokens": "inf" if response.max_output_tokens is None else response.max_output_tokens,

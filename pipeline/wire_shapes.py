@@ -13,12 +13,12 @@ from typing import Any, assert_never
 from pipeline.audio.formats import AudioFormat, Encoding
 from pipeline.dialects import Dialect
 from pipeline.events import conversation as conv
-from pipeline.events import input_audio, output_audio
+from pipeline.events import input_audio, mcp, output_audio
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.error import ErrorEvent
 from pipeline.events.event import ServerEvent
-from pipeline.events.items import Item
+from pipeline.events.items import AnyItem
 from pipeline.session_object import shown
 from pipeline.wire_items import WireItem, is_heavy, light_item, retrieved_item, shown_item
 from pipeline.wire_responses import shown_response
@@ -84,6 +84,14 @@ def shaped(event: ServerEvent, told: Told) -> object:
             | resp.OutputAudioDone()
             | resp.FunctionCallArgumentsDelta()
             | resp.FunctionCallArgumentsDone()
+            | mcp.ListingInProgress()
+            | mcp.ListingCompleted()
+            | mcp.ListingFailed()
+            | mcp.McpCallArgumentsDelta()
+            | mcp.McpCallArgumentsDone()
+            | mcp.McpCallInProgress()
+            | mcp.McpCallCompleted()
+            | mcp.McpCallFailed()
             | ErrorEvent()
         ):
             return event
@@ -103,11 +111,11 @@ def _session(event: sess.SessionCreated | sess.SessionUpdated, told: Told) -> di
     return fields
 
 
-def _shown_or_light(item: Item, dialect: Dialect) -> WireItem:
+def _shown_or_light(item: AnyItem, dialect: Dialect) -> WireItem:
     return light_item(item, dialect) if is_heavy(item, with_audio=False) else shown_item(item, dialect)
 
 
-def _retrieved(item: Item, told: Told) -> WireItem:
+def _retrieved(item: AnyItem, told: Told) -> WireItem:
     """With its sound, unless that would not fit into a frame: then without, rather than with half of it."""
     if is_heavy(item, with_audio=True):
         return _shown_or_light(item, told.dialect)

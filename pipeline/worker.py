@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.audio.formats import AudioFormat
-from pipeline.commands import Respond
+from pipeline.commands import Anticipate, Respond
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
+from pipeline.events.items import Item
 from pipeline.observations import Observation
 from pipeline.reports import Report
 
@@ -32,6 +33,8 @@ class Seat:
     """Called when the first words of an answer are known."""
     now: Callable[[], float]
     """Seconds of a monotonic clock."""
+    items: Callable[[], tuple[Item, ...]]
+    """The conversation as it now stands; an interrupted answer holds only what was heard."""
 
 
 class Worker(Protocol):
@@ -66,6 +69,14 @@ class Worker(Protocol):
 
         Its sound is in the format it asks for, or in the `usual` one.
         """
+        ...
+
+    def anticipate(self, command: Anticipate, usual: AudioFormat) -> None:
+        """Begin this answer in secret, or leave it: `respond` may ask for it."""
+        ...
+
+    def abandon(self) -> None:
+        """What was anticipated is not wanted."""
         ...
 
     def see(self, event: ServerEvent) -> None:

@@ -59,18 +59,9 @@ INWORLDS = (
 )
 """Inworld's additions (Realtime reference, section G.4), which no package lists."""
 
-_MCP = "tells of MCP tools; an item or tool of type `mcp` is refused by name"
 _BACKCHANNEL = "no backchannels are spoken"
 NOT_HERE = {
     "conversation.item.input_audio_transcription.segment": "needs a transcriber that tells speakers apart",
-    "mcp_list_tools.in_progress": _MCP,
-    "mcp_list_tools.completed": _MCP,
-    "mcp_list_tools.failed": _MCP,
-    "response.mcp_call_arguments.delta": _MCP,
-    "response.mcp_call_arguments.done": _MCP,
-    "response.mcp_call.in_progress": _MCP,
-    "response.mcp_call.completed": _MCP,
-    "response.mcp_call.failed": _MCP,
     "ping": "asks for no answer, and strict clients report it as an unknown event",
     "response.backchannel.audio.delta": _BACKCHANNEL,
     "response.backchannel.audio.done": _BACKCHANNEL,

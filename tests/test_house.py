@@ -33,7 +33,19 @@ INSIDE = (
     "pipeline/audio/transcode.py",
     "pipeline/commands.py",
     "pipeline/conversation.py",
+    "pipeline/agent_tools.py",
+    "pipeline/audio/dtmf.py",
+    "pipeline/audio/leading_silence.py",
     "pipeline/dialects.py",
+    "pipeline/egress/addresses.py",
+    "pipeline/egress/allowed.py",
+    "pipeline/egress/refusal.py",
+    "pipeline/egress/url.py",
+    "pipeline/mcp/tool.py",
+    "pipeline/mcp/tool_filter.py",
+    "pipeline/providers/spoken_answer.py",
+    "pipeline/providers/spoken_words.py",
+    "pipeline/turn/early_end.py",
     "pipeline/events",
     "pipeline/input_buffer.py",
     "pipeline/item_requests.py",
@@ -41,6 +53,11 @@ INSIDE = (
     "pipeline/large_append.py",
     "pipeline/kept_audio.py",
     "pipeline/limits.py",
+    "pipeline/mcp/tool.py",
+    "pipeline/mcp/tool_filter.py",
+    "pipeline/mcp_calls.py",
+    "pipeline/mcp_listings.py",
+    "pipeline/mcp_offer.py",
     "pipeline/output_line.py",
     "pipeline/phase.py",
     "pipeline/playback_ledger.py",
@@ -66,6 +83,7 @@ INSIDE = (
     "pipeline/wire.py",
     "pipeline/wire_fields.py",
     "pipeline/wire_items.py",
+    "pipeline/wire_mcp_items.py",
     "pipeline/wire_responses.py",
     "pipeline/wire_shapes.py",
     "twiml",
@@ -91,10 +109,15 @@ BASES_OF_OTHERS = {
     "Generic",
     "OfItem",  # bases of events, which share their ids
     "OfPart",
+    "OfListing",
+    "OfMcpCall",
     "Group",  # click finds a lazy group by its class
     "WSListener",  # picows calls its listeners by their class
     "WebSocketsSansIOProtocol",  # uvicorn is given its protocols as classes
     "H11Protocol",
+    "AsyncBaseTransport",  # httpx2 knows what it connects through by its classes
+    "AsyncByteStream",
+    "AsyncNetworkBackend",
     "Formatter",  # logging formats through its class
 }
 

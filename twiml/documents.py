@@ -24,6 +24,10 @@ PARAMETER_LIMIT_CHARS = 500
 DOCUMENT_LIMIT_BYTES = 64 * 1024
 """Twilio refuses a longer document (error 11750)."""
 
+RING_S = 25
+"""Five rings: whoever has not answered by then will not."""
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 # https://www.w3.org/TR/xml/#charsets
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
@@ -63,6 +67,18 @@ def say_and_hang_up(text: str, language: str | None = None) -> str:
     if sayable.strip():
         document.say(sayable, language=None if language is None else _legal(language))
     document.hangup()
+    return _text(document)
+
+
+def dial(number: str, action_url: str) -> str:
+    """Connects the caller to a telephone number; how that went, Twilio tells `action_url`.
+
+    https://www.twilio.com/docs/voice/twiml/dial. `answerOnBridge` lets the caller hear it ring until then.
+    """
+    if not _NUMBER.fullmatch(number):
+        raise DocumentError(f"Dial: expected a number like +493012345, got {shorten(number)}")
+    document = VoiceResponse()
+    document.dial(number, action=_url("action", action_url), method="POST", timeout=RING_S, answer_on_bridge=True)
     return _text(document)
 
 

@@ -109,6 +109,15 @@ class ErrorReport:
     error_url: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialResult:
+    """How dialling somebody else went, as `<Dial>`'s action is told."""
+
+    call_sid: str
+    account_sid: str
+    was_answered: bool
+
+
 def read_voice(form: Mapping[str, str]) -> VoiceRequest:
     """A call's webhook, first or on the way back. Raises `WebhookError`."""
     return VoiceRequest(
@@ -158,7 +167,18 @@ def read_error_report(form: Mapping[str, str]) -> ErrorReport:
     )
 
 
+def read_dial_result(form: Mapping[str, str]) -> DialResult:
+    """The request of a `<Dial>`'s action (https://www.twilio.com/docs/voice/twiml/dial). Raises `WebhookError`."""
+    status = _required(form, "DialCallStatus", _DIAL_STATUS, "a status such as completed or no-answer")
+    return DialResult(
+        call_sid=_call_sid(form),
+        account_sid=_account_sid(form),
+        was_answered=status in ("completed", "answered"),
+    )
+
+
 # Matched with `fullmatch`: `re.match("^…$")` lets a trailing newline through.
+_DIAL_STATUS = re.compile(r"completed|answered|busy|no-answer|failed|canceled")
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 _CALL_SID_SHAPE = "CA and 32 lower-case hex digits"
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.errors import IllegalStep
-from pipeline.events.items import Item
+from pipeline.events.items import AnyItem
 from twiml.webhooks import CallStatus
 
 RESUMES_PER_MINUTE = 3
@@ -75,6 +75,7 @@ class EndReason(enum.StrEnum):
     CANCELED = "canceled"
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_HUNG_UP = "agent_hung_up"
+    TRANSFERRED = "transferred"
     PROVIDER_FAILED = "provider_failed"
     RESUMES_EXHAUSTED = "resumes_exhausted"
     ABANDONED = "abandoned"
@@ -127,10 +128,12 @@ class Call:
     end_reason: EndReason | None = None
     last_sequence: int = -1
     """The highest number among the status callbacks heard."""
-    history: tuple[Item, ...] = ()
+    history: tuple[AnyItem, ...] = ()
     """The conversation so far, to go on from after an interruption; it holds only what was heard."""
     farewell: str | None = None
     """What the way back says before it hangs up, if the agent could not say it itself."""
+    transfer_to: str | None = None
+    """The number the way back connects the caller to, instead of hanging up."""
     _resumed_at_s: deque[float] = field(
         default_factory=lambda: deque(maxlen=RESUMES_PER_MINUTE), init=False, repr=False
     )
@@ -167,9 +170,18 @@ class Call:
             self._take(CallStep.LOSE)
             self.waiting_since_s = now_s
 
-    def finish(self, reason: EndReason, now_s: float, farewell: str | None = None) -> None:
-        """We mean the call to end; the first reason and the first farewell stand."""
+    @property
+    def facts(self) -> dict[str, str]:
+        """What tools outside are told of the call."""
+        return {"call_sid": self.call_sid, "from": self.from_, "to": self.to, "agent": self.agent}
+
+    def finish(
+        self, reason: EndReason, now_s: float, farewell: str | None = None, transfer_to: str | None = None
+    ) -> None:
+        """We mean the call to end; the first reason, the first farewell and the first transfer stand."""
         self._take(CallStep.FINISH)
+        if self.end_reason is None:
+            self.transfer_to = transfer_to
         self.end_reason = self.end_reason or reason
         self.farewell = self.farewell or farewell
         self.waiting_since_s = now_s

@@ -17,7 +17,16 @@ from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
 from pipeline.events.error import ErrorEvent
 from pipeline.events.items import Message
-from pipeline.observations import CutShort, Interrupted, Observation, ProviderTimed, ToolTimed, TurnTimed
+from pipeline.observations import (
+    CutShort,
+    FillerPlayed,
+    Interrupted,
+    Observation,
+    ProviderTimed,
+    ToolNoted,
+    ToolTimed,
+    TurnTimed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +83,11 @@ class Chronicle:
             case ToolTimed(name=name, arguments=arguments, output=output, seconds=seconds):
                 self._metrics.turn_stage_s["tool"].observe(seconds)
                 self._write("tool.done", name=name, arguments=arguments, output=output, ms=_ms(seconds))
+            case ToolNoted(event=event, fields=fields):
+                self._write(event, **fields)
+            case FillerPlayed(text=text):
+                self._metrics.fillers.inc()
+                self._write("filler", text=text)
             case ProviderTimed(provider=provider, kind=kind, error=error_name, seconds=seconds):
                 self._metrics.provider_request_s.labels(provider, kind).observe(seconds)
                 if error_name is not None:

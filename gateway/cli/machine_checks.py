@@ -11,17 +11,20 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from gateway.backend import access_of, chosen
 from gateway.cli.finding import Finding, Verdict, fine, problem
 from gateway.errors import SettingsError
 from gateway.settings import Settings, read_settings
 from pipeline.agent import Agent, AgentFileError, load_agent
 from pipeline.provider import ProviderError, Voice
 from pipeline.providers import registry
+from pipeline.providers.registry import Access
 from pipeline.turn.silero import ModelMissing, Silero
 
 LEAST_PYTHON: Final = (3, 11)
@@ -82,44 +85,42 @@ async def check_providers(settings: Settings, timeout_s: float = VOICE_LIMIT_S) 
     except AgentFileError as error:
         fix = "mend the file, or set SWITCHBOARD_AGENT to a built-in agent: reception"
         return [problem("providers", f"agent {settings.agent} cannot be used", fix, *error.faults)]
-    return [
-        fine("providers", f"agent {agent.name}"),
-        _made("stt", "SWITCHBOARD_STT", settings.stt, lambda: registry.transcriber(settings.stt, agent)),
-        _made("llm", "SWITCHBOARD_LLM", settings.llm, lambda: registry.language_model(settings.llm, agent)),
-        await _spoken(settings, agent, timeout_s),
-        _speech_activity(),
-    ]
+    names, access = chosen(settings, agent), access_of(settings)
+    heard = [_made("stt", name, partial(registry.transcriber, name, agent, access)) for name in names.stt]
+    thought = [_made("llm", name, partial(registry.language_model, name, agent, access)) for name in names.llm]
+    spoken = [await _spoken(name, agent, access, timeout_s) for name in names.tts]
+    return [fine("providers", f"agent {agent.name}"), *heard, *thought, *spoken, _speech_activity()]
 
 
-def _made(kind: str, setting: str, name: str, make: Callable[[], object]) -> Finding:
+def _made(kind: str, name: str, make: Callable[[], object]) -> Finding:
     began_s = time.perf_counter()
     try:
         make()
     except ProviderError as error:
-        return _refused(kind, setting, name, error)
+        return _refused(kind, name, error)
     return fine("providers", f"{kind} {name}, {_ms_since(began_s)}")
 
 
-def _refused(kind: str, setting: str, name: str, error: ProviderError) -> Finding:
-    fix = f"do as it says, or choose another with {setting}"
+def _refused(kind: str, name: str, error: ProviderError) -> Finding:
+    fix = f"do as it says, or choose another with SWITCHBOARD_{kind.upper()} or in the agent's file"
     return problem("providers", f"{kind} {name} cannot be used", fix, str(error))
 
 
-async def _spoken(settings: Settings, agent: Agent, timeout_s: float) -> Finding:
+async def _spoken(name: str, agent: Agent, access: Access, timeout_s: float) -> Finding:
     began_s = time.perf_counter()
     try:
-        voice = registry.voice(settings.tts)
+        voice = registry.voice(name, agent, access)
         async with asyncio.timeout(timeout_s):
             sound_bytes = await _say_hello(voice, agent)
     except ProviderError as error:
-        return _refused("tts", "SWITCHBOARD_TTS", settings.tts, error)
+        return _refused("tts", name, error)
     except TimeoutError:
         fix = "look for what holds it up, or choose another with SWITCHBOARD_TTS"
-        return problem("providers", f"tts {settings.tts} said nothing within {timeout_s:g} s", fix)
+        return problem("providers", f"tts {name} said nothing within {timeout_s:g} s", fix)
     if not sound_bytes:
         fix = "choose another voice in the agent's file, or another provider with SWITCHBOARD_TTS"
-        return problem("providers", f"tts {settings.tts} made no sound of a word", fix)
-    return fine("providers", f"tts {settings.tts} said a word, {_ms_since(began_s)}")
+        return problem("providers", f"tts {name} made no sound of a word", fix)
+    return fine("providers", f"tts {name} said a word, {_ms_since(began_s)}")
 
 
 async def _say_hello(voice: Voice, agent: Agent) -> int:

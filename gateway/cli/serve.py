@@ -75,11 +75,11 @@ def run(settings: Settings, gateway: Gateway) -> int:
     else:
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with runner:
-        runner.run(serve(settings, gateway, lambda port: _announce(settings, port)))
+        runner.run(serve(settings, gateway, lambda port: _announce(settings, gateway, port)))
     return 0
 
 
-def _announce(settings: Settings, port: int) -> None:
+def _announce(settings: Settings, gateway: Gateway, port: int) -> None:
     account = f"{settings.account_sid[:2]}…{settings.account_sid[-4:]}" if settings.account_sid else "any account"
     if settings.insecure_dev:
         check = "signature check OFF (--insecure-dev)"
@@ -89,7 +89,7 @@ def _announce(settings: Settings, port: int) -> None:
         ("agent", settings.agent),
         ("public URL", settings.public_url),
         ("twilio", f"{account}  {check}"),
-        ("providers", f"stt {settings.stt} · llm {settings.llm} · tts {settings.tts}"),
+        ("providers", gateway.providers),
         ("voice URL", f"{settings.http_url('/twilio/voice')}  (POST)"),
         ("realtime", f"{settings.ws_url('/v1/realtime')}  /api/v1/realtime/session"),
         ("ready", f"{settings.host}:{port}  /healthz /readyz /metrics"),

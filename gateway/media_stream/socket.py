@@ -40,6 +40,7 @@ from pipeline.commands import HangUp
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig, Transcription
 from pipeline.limits import Limits
+from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
@@ -82,6 +83,8 @@ class Exchange:
     directory: Directory = field(default_factory=Directory)
     """Where calls that are streaming can be joined by side-bands, under their CallSid."""
     end_of_turn: EndOfTurn | None = None
+    phrasebook: Phrasebook | None = None
+    """What is said while an answer is slow."""
 
 
 class MediaSocket:
@@ -210,6 +213,7 @@ class _Stream:
             exchange.make_id,
             plays=True,
             own_tools=exchange.toolbox.names,
+            patient_tools=exchange.toolbox.patient,
             apology=exchange.agent.apology,
             history=call.history,
             limits=PHONE_LIMITS,
@@ -233,6 +237,8 @@ class _Stream:
             observe=chronicle.note,
             now=pacer.now,
             end_of_turn=exchange.end_of_turn,
+            facts=call.facts,
+            phrasebook=exchange.phrasebook,
         )
         phone.report_to(engine.report)
         timeline = Timeline(start.audio_format)
@@ -268,7 +274,7 @@ class _Stream:
             await self._close(1008)  # what it came to concerns nobody: the call goes on elsewhere
         elif hang_up is not None:
             # Twilio comes back for the next verb; it is told to say the farewell, if there is one, and hang up.
-            call.finish(EndReason(hang_up.reason), now, hang_up.farewell or None)
+            call.finish(EndReason(hang_up.reason), now, hang_up.farewell or None, hang_up.transfer_to or None)
             await self._close(1000)
         elif end is StreamEnd.STOPPED:
             await exchange.end_call(call.call_sid, EndReason.CALLER_HUNG_UP)

@@ -31,7 +31,7 @@ def default_config(agent: Agent, *, model: str | None = None, is_transcription: 
     )
 
 
-def config_for(wanted: Wanted, agent: Agent, limits: Limits) -> SessionConfig:
+def config_for(wanted: Wanted, agent: Agent, limits: Limits, *, serves_mcp: bool = False) -> SessionConfig:
     """What a connection begins with; a client secret's session stands above what the address says.
 
     Raises `ConfigRefused`.
@@ -40,24 +40,30 @@ def config_for(wanted: Wanted, agent: Agent, limits: Limits) -> SessionConfig:
     credential = wanted.credential
     if credential.session is None:
         return config
-    return _merged(config, credential.session, credential.dialect or Dialect.GA, limits)
+    # A connection that speaks beta could not be told of a server's calls, whatever its secret was made with.
+    serves_mcp = serves_mcp and wanted.dialect is not Dialect.BETA
+    return _merged(config, credential.session, credential.dialect or Dialect.GA, limits, serves_mcp=serves_mcp)
 
 
-def configurer(agent: Agent, limits: Limits) -> Callable[[object, Dialect, bool], dict[str, Any]]:
+def configurer(
+    agent: Agent, limits: Limits, *, serves_mcp: bool = False
+) -> Callable[[object, Dialect, bool], dict[str, Any]]:
     """What the HTTP endpoints check a session object with, and echo."""
 
     def configure(session: object, dialect: Dialect, is_transcription: bool) -> dict[str, Any]:
         config = default_config(agent, is_transcription=is_transcription)
         if session is not None:
-            config = _merged(config, session, dialect, limits)
+            config = _merged(config, session, dialect, limits, serves_mcp=serves_mcp)
         return shown(config, dialect, session_id="")
 
     return configure
 
 
-def _merged(config: SessionConfig, session: object, dialect: Dialect, limits: Limits) -> SessionConfig:
+def _merged(
+    config: SessionConfig, session: object, dialect: Dialect, limits: Limits, *, serves_mcp: bool
+) -> SessionConfig:
     try:
-        return merged(config, session, dialect, limits=limits, serves_mcp=False, is_first=True)
+        return merged(config, session, dialect, limits=limits, serves_mcp=serves_mcp, is_first=True)
     except BadEvent as bad:
         raise ConfigRefused(bad.code, bad.message, bad.param) from bad
 

@@ -21,6 +21,7 @@ from pipeline.dialects import Dialect
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig
 from pipeline.events.refusal import BadEvent
+from pipeline.mcp_errands import McpTools
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
 from pipeline.wire import Wire
@@ -40,6 +41,20 @@ async def hold(
     direct: Direct | None,
 ) -> None:
     """Hold the session of this connection, which is accepted, until either side ends it."""
+    async with studio.open_mcp() as mcp:
+        await _hold(studio, dialect, owner, config, receive, send, direct, mcp)
+
+
+async def _hold(
+    studio: Studio,
+    dialect: Dialect,
+    owner: str,
+    config: SessionConfig,
+    receive: Receive,
+    send: Send,
+    direct: Direct | None,
+    mcp: McpTools | None,
+) -> None:
     life_s, opened_at_s = studio.settings.realtime_session_s, studio.unix_now()
     session = Session(
         config,
@@ -49,7 +64,13 @@ async def hold(
         takes_images=studio.cascade.model.takes_images,
     )
     floor, allowance = Floor(), studio.allowances.of(owner, studio.now())
-    wire = Wire(dialect, opened_at_s=opened_at_s, expires_at_s=opened_at_s + life_s, limits=studio.limits)
+    wire = Wire(
+        dialect,
+        opened_at_s=opened_at_s,
+        expires_at_s=opened_at_s + life_s,
+        limits=studio.limits,
+        serves_mcp=studio.serves_mcp,
+    )
     connection = Connection(
         wire,
         receive,
@@ -72,6 +93,7 @@ async def hold(
         observe=Chronicle(None, studio.metrics, studio.now, call_sid=session.id).note,
         now=studio.now,
         end_of_turn=studio.end_of_turn,
+        mcp=mcp,
     )
     live = LiveSession(
         id=session.id,

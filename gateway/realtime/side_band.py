@@ -29,7 +29,13 @@ async def join(
     studio: Studio, dialect: Dialect, live: LiveSession, receive: Receive, send: Send, direct: Direct | None
 ) -> None:
     """Hold the connection, which is accepted, until it leaves or what it joined is over."""
-    wire = Wire(dialect, opened_at_s=live.opened_at_s, expires_at_s=live.expires_at_s, limits=studio.limits)
+    wire = Wire(
+        dialect,
+        opened_at_s=live.opened_at_s,
+        expires_at_s=live.expires_at_s,
+        limits=studio.limits,
+        serves_mcp=live.engine.serves_mcp,
+    )
     has_ended = asyncio.Event()
     connection = Connection(
         wire,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from gateway.credentials.door import Door
@@ -14,6 +15,7 @@ from gateway.realtime.directory import Directory
 from gateway.settings import Settings
 from pipeline.agent import Agent
 from pipeline.limits import Limits
+from pipeline.mcp_errands import McpTools
 from pipeline.responder import Cascade
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
@@ -39,5 +41,15 @@ class Studio:
     """Seconds of a monotonic clock."""
     unix_now: Callable[[], float] = time.time
     end_of_turn: EndOfTurn | None = None
+    mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None = None
+    """For each session, what asks and calls the MCP servers that its client names; None: none are served."""
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Large events are decoded one at a time: each slows everybody a little."""
+
+    @property
+    def serves_mcp(self) -> bool:
+        return self.mcp is not None
+
+    def open_mcp(self) -> AbstractAsyncContextManager[McpTools | None]:
+        """For one session, which closes it at its end."""
+        return nullcontext() if self.mcp is None else self.mcp()

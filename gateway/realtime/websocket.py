@@ -66,6 +66,6 @@ class RealtimeSocket:
             session = studio.directory.join(wanted.call_id, wanted.credential)
             places.enter_context(studio.directory.joined(session))
             return lambda *line: join(studio, wanted.dialect, session, *line)
-        config = config_for(wanted, studio.agent, studio.limits)
+        config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp)
         places.enter_context(studio.directory.seat(wanted.credential.owner))
         return lambda *line: hold(studio, wanted.dialect, wanted.credential.owner, config, *line)

@@ -86,6 +86,10 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
     allowed_tools: Any = None
     require_approval: Any = "always"
 
+    def __repr__(self) -> str:
+        """Without its secrets, wherever it is logged."""
+        return f"McpServer({self.server_label!r})"
+
 
 Tool: TypeAlias = FunctionTool | McpServer
 

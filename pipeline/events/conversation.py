@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from pipeline.events.items import Item
+from pipeline.events.items import AnyItem
 
 
 class ConversationItemCreate(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation.item.create"
 ):
-    item: Item
+    item: AnyItem
     """With an empty `id` the session makes one."""
     previous_item_id: str | None = None
     """None: at the end; "root": at the beginning; else after that item."""
@@ -52,7 +52,7 @@ class ConversationItemAdded(
 ):
     event_id: str
     previous_item_id: str | None
-    item: Item
+    item: AnyItem
 
 
 class ConversationItemDone(
@@ -60,14 +60,14 @@ class ConversationItemDone(
 ):
     event_id: str
     previous_item_id: str | None
-    item: Item
+    item: AnyItem
 
 
 class ConversationItemRetrieved(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation.item.retrieved"
 ):
     event_id: str
-    item: Item
+    item: AnyItem
 
 
 class ConversationItemTruncated(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from pipeline.events import conversation, error, input_audio, output_audio, response, session
+from pipeline.events import conversation, error, input_audio, mcp, output_audio, response, session
 
 ClientEvent: TypeAlias = (
     session.SessionUpdate
@@ -56,5 +56,13 @@ ServerEvent: TypeAlias = (
     | response.OutputAudioDone
     | response.FunctionCallArgumentsDelta
     | response.FunctionCallArgumentsDone
+    | mcp.ListingInProgress
+    | mcp.ListingCompleted
+    | mcp.ListingFailed
+    | mcp.McpCallArgumentsDelta
+    | mcp.McpCallArgumentsDone
+    | mcp.McpCallInProgress
+    | mcp.McpCallCompleted
+    | mcp.McpCallFailed
     | error.ErrorEvent
 )

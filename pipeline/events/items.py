@@ -1,16 +1,18 @@
 """Items of a conversation, in the Realtime protocol's GA spelling.
 
 A field that has no value is left out of the wire, because strict clients drop an item that carries a null;
-the one exception the protocol makes is `transcript` of a user's `input_audio` part, which is always there.
-Sound is only in what a client creates, and in what it retrieves.
+the exceptions the protocol makes are `transcript` of a user's `input_audio` part and `output` of an `mcp_call`,
+which are always there. Sound is only in what a client creates, and in what it retrieves.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from pipeline.mcp.tool import FailureKind
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
@@ -91,6 +93,68 @@ class FunctionCallOutput(msgspec.Struct, frozen=True, kw_only=True, tag_field="t
 
 
 Item: TypeAlias = Message | FunctionCall | FunctionCallOutput
+"""What a model can be told."""
+
+
+class ListedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool of an MCP server, as its listing shows it."""
+
+    name: str
+    description: str
+    """Empty if there is none: strict clients want a string."""
+    input_schema: dict[str, Any]
+    annotations: dict[str, Any] | UnsetType = UNSET
+
+
+class McpListTools(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_list_tools"):
+    id: str
+    server_label: str
+    tools: tuple[ListedTool, ...] = ()
+    object: Literal["realtime.item"] = "realtime.item"
+
+
+class McpError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a call has no output."""
+
+    type: FailureKind
+    message: str
+    code: int | UnsetType = UNSET
+    """All kinds but `tool_execution_error` have one."""
+
+
+class McpCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"):
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+    """A JSON object, as text."""
+    output: str | None = None
+    approval_request_id: str | UnsetType = UNSET
+    error: McpError | UnsetType = UNSET
+    object: Literal["realtime.item"] = "realtime.item"
+
+
+class McpApprovalRequest(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_request"):
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+    object: Literal["realtime.item"] = "realtime.item"
+
+
+class McpApprovalResponse(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_response"):
+    id: str
+    approval_request_id: str
+    approve: bool
+    reason: str | UnsetType = UNSET
+    object: Literal["realtime.item"] = "realtime.item"
+
+
+McpItem: TypeAlias = McpListTools | McpCall | McpApprovalRequest | McpApprovalResponse
+"""What the peer is told of MCP servers; a model is told of calls in another form (`prompts.py`)."""
+
+AnyItem: TypeAlias = Item | McpItem
+"""What may stand in a conversation."""
 
 
 class ItemReference(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):

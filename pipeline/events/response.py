@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline.audio.formats import PCM_24K, AudioFormat
 from pipeline.events.config import Modality, SessionConfig
-from pipeline.events.items import Item, ItemReference
+from pipeline.events.items import AnyItem, ItemReference
 
 ResponseStatus: TypeAlias = Literal["in_progress", "completed", "cancelled", "failed", "incomplete"]
 CancelReason: TypeAlias = Literal["turn_detected", "client_cancelled"]
@@ -21,7 +21,7 @@ class ResponseCreate(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     """The session's, with what the peer wants otherwise for this answer; None: as the session is."""
     is_out_of_band: bool = False
     """`conversation: "none"`: it is told to the peer and joins no conversation."""
-    input: tuple[Item | ItemReference, ...] | None = None
+    input: tuple[AnyItem | ItemReference, ...] | None = None
     """What the model is told instead of the conversation; None: the conversation."""
     metadata: dict[str, str] | None = None
     event_id: str | None = None
@@ -67,7 +67,7 @@ class ResponseSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: ResponseStatus
     conversation_id: str | None
-    output: tuple[Item, ...] = ()
+    output: tuple[AnyItem, ...] = ()
     status_details: StatusDetails | None = None
     metadata: dict[str, str] | None = None
     usage: Usage | None = None
@@ -121,14 +121,14 @@ class OutputItemAdded(
     event_id: str
     response_id: str
     output_index: int
-    item: Item
+    item: AnyItem
 
 
 class OutputItemDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="response.output_item.done"):
     event_id: str
     response_id: str
     output_index: int
-    item: Item
+    item: AnyItem
 
 
 class ContentPartAdded(OfPart, frozen=True, kw_only=True, tag="response.content_part.added"):

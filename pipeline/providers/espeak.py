@@ -23,6 +23,7 @@ import numpy as np
 
 from pipeline.audio.formats import AudioFormat, Encoding
 from pipeline.provider import ProviderError, Speech, WordTime
+from pipeline.providers.source import Source
 
 NAME: Final = "espeak"
 PCM_22K: Final = AudioFormat(Encoding.PCM16, 22_050)
@@ -233,3 +234,8 @@ def _word_times(clause: str, heard: tuple[tuple[int, int], ...]) -> tuple[WordTi
         sample = max(sample, next((s for at, s in heard if begins <= at < position), sample))
         times.append(WordTime(word, round(PCM_22K.ms_in(sample))))
     return tuple(times)
+
+
+def voice(source: Source) -> EspeakVoice:
+    """For the registry."""
+    return EspeakVoice()

@@ -22,6 +22,7 @@ import pocketsphinx
 from pipeline.audio.formats import PCM_16K, AudioFormat
 from pipeline.provider import ProviderError, Transcript
 from pipeline.providers.phrases import SOUNDS, is_expected, phrase_grammar, words_of
+from pipeline.providers.source import Source
 
 NAME: Final = "pocketsphinx"
 
@@ -200,3 +201,8 @@ def _teach(decoder: Any, phrases: tuple[str, ...]) -> None:
     except (RuntimeError, ValueError) as error:
         message = f"phrases are not a JSGF expansion each: {error}"
         raise ProviderError(NAME, message, retryable=False) from error
+
+
+def transcriber(source: Source) -> PocketsphinxTranscriber:
+    """For the registry."""
+    return PocketsphinxTranscriber(source.agent.phrases, decoders=source.decoders)

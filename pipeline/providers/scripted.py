@@ -15,6 +15,7 @@ from typing import Any, Final
 from pipeline.events.items import FunctionCall, FunctionCallOutput, Item, Message
 from pipeline.provider import ModelOutput, Prompt, ProviderError, TextDelta, ToolRequest
 from pipeline.providers.dialogue import Dialogue, FollowUp, Topic, fill
+from pipeline.providers.source import Source
 from pipeline.providers.spoken_numbers import normalise
 from pipeline.providers.word_tokens import metered
 
@@ -106,3 +107,11 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def language_model(source: Source) -> ScriptedModel:
+    """For the registry. Raises `ProviderError` for an agent without a dialogue."""
+    agent = source.agent
+    if agent.dialogue is None:
+        raise ProviderError(NAME, f"agent {agent.name!r} has no [dialogue] to speak by", retryable=False)
+    return ScriptedModel(agent.dialogue)

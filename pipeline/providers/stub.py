@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.audio import g711
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFormat
 from pipeline.provider import ModelOutput, Prompt, ProviderError, Speech, TextDelta, Transcript, WordTime
+from pipeline.providers.source import Source
 from pipeline.providers.word_tokens import metered
 
 NAME: Final = "stub"
@@ -96,3 +97,16 @@ def _tone(format: AudioFormat) -> bytes:
     samples = format.rate_hz * PIECE_MS // 1000
     phase = 2 * math.pi * _TONE_HZ / format.rate_hz * np.arange(samples)
     return g711.encode((_TONE_LEVEL * np.sin(phase)).astype("<i2").tobytes(), format.encoding)
+
+
+def transcriber(source: Source) -> StubTranscriber:
+    """For the registry, as are the other two."""
+    return StubTranscriber()
+
+
+def language_model(source: Source) -> StubModel:
+    return StubModel()
+
+
+def voice(source: Source) -> StubVoice:
+    return StubVoice()

@@ -29,6 +29,11 @@ class GrowingTranscript:
         if agreed > len(self._agreed) and words[: len(self._agreed)] == self._agreed:
             self._agreed = words[:agreed]
 
+    @property
+    def latest(self) -> str:
+        """The recogniser's present idea, certain or not."""
+        return " ".join(self._last)
+
     def news(self) -> str:
         """What is certain and was not told before; now it counts as told."""
         certain = " ".join(self._agreed)

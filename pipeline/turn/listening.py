@@ -14,6 +14,7 @@ from pipeline.audio.formats import AudioFormat
 from pipeline.events.config import SemanticVad, ServerVad, TurnDetection
 from pipeline.input_buffer import InputBuffer
 from pipeline.reports import SpeechScored, Transcribed, TranscriptionFailed, TurnJudged
+from pipeline.turn.early_end import EarlyEnd, Guess
 from pipeline.turn.growing_transcript import GrowingTranscript
 from pipeline.turn.semantic_vad import PREFIX_PADDING_MS, SemanticTurns
 from pipeline.turn.server_vad import ServerVadTurns, SpeechBegan, SpeechEnded
@@ -60,9 +61,12 @@ class Listening:
         *,
         most_bytes: int,
         keeps_sound: bool,
+        hears_sound: bool = False,
     ) -> None:
-        """At most `most_bytes` wait for a commit. `keeps_sound`: an ended utterance carries its sound."""
+        """At most `most_bytes` wait for a commit. `keeps_sound`: an ended utterance carries its sound.
+        `hears_sound`: whoever answers hears the caller itself, and nobody waits for words."""
         self._keeps_sound = keeps_sound
+        self.hears_sound = hears_sound
         self.buffer = InputBuffer(audio_format, most_bytes)
         self.judged = 0
         """How far the input has been scored."""
@@ -88,6 +92,7 @@ class Listening:
             self.judged = self.buffer.heard  # what came before, nobody judges
         self._turns = None
         self._semantic: SemanticTurns | None = None
+        self._early = EarlyEnd(rate_hz)
         padding_ms = 0
         match rule:
             case ServerVad():
@@ -113,8 +118,8 @@ class Listening:
 
     @property
     def is_waiting(self) -> bool:
-        """Something that was said is not yet understood."""
-        return bool(self._waiting)
+        """Something that was said is not yet understood, and whoever answers needs its words."""
+        return bool(self._waiting) and not self.hears_sound
 
     @property
     def unjudged_ms(self) -> float:
@@ -124,7 +129,7 @@ class Listening:
     @property
     def is_settled(self) -> bool:
         """Nobody speaks and all that was said is understood."""
-        return self.current is None and not self._waiting and not self._digits
+        return self.current is None and not self.is_waiting and not self._digits
 
     def hear(self, audio: bytes) -> None:
         """Hot path: fifty times a second for each call."""
@@ -139,7 +144,8 @@ class Listening:
         A new one is `current` afterwards; an ended one no longer is, and waits for its words.
         """
         self.judged = score.end
-        if self._turns is None:
+        # A late score of sound that was committed or cleared by hand is no new utterance.
+        if self._turns is None or score.end <= self.buffer.start:
             return None
         boundary = self._turns.judge(score)
         if boundary is None:
@@ -154,6 +160,11 @@ class Listening:
         if self._turns is None or self.current is None or not self._turns.is_over(self.buffer.heard):
             return None
         boundary = self._turns.end()
+        return self._end(boundary) if boundary else None
+
+    def end_now(self) -> Utterance | None:
+        """What is being said is over, somebody else has found."""
+        boundary = self._turns.end() if self._turns is not None and self.current is not None else None
         return self._end(boundary) if boundary else None
 
     def take_all(self) -> Utterance:
@@ -200,6 +211,17 @@ class Listening:
         newest = self.buffer.heard - JUDGED_MS * self.buffer.format.rate_hz // 1000
         return self.current.item_id, self.buffer.since(max(newest, self.current.begins))
 
+    def early_end(self, *, is_hinted: bool = False) -> Guess | None:
+        """News of whether the caller seems to have finished, though the turn is not over."""
+        if self.current is None or self._turns is None:
+            return None
+        text = self.current.transcript.latest
+        return self._early.look(self.buffer.heard, self._turns.voice_end, text, is_hinted=is_hinted)
+
+    def goes_on(self) -> bool:
+        """The transcriber takes back its hint. True if the caller had seemed to have finished."""
+        return self._early.take_back()
+
     def judge_turn(self, judged: TurnJudged) -> None:
         """What the end-of-turn model thinks of a pause; late verdicts are of no use."""
         if self._semantic is not None and self.current is not None and self.current.item_id == judged.item_id:
@@ -239,5 +261,6 @@ class Listening:
 
     def _fresh(self) -> None:
         self.buffer.clear()
+        self._early.forget()
         if self._turns is not None:
             self._turns.reset()

@@ -124,6 +124,11 @@ class SemanticTurns:
     def is_speaking(self) -> bool:
         return self._trace.voice_end is not None
 
+    @property
+    def voice_end(self) -> int | None:
+        """Where the voice of the running utterance was last heard."""
+        return self._trace.voice_end
+
     def judge(self, score: SpeechScored) -> Boundary | None:
         """The boundary that this window shows, if any."""
         voice_end = self._trace.voice_end

@@ -40,6 +40,11 @@ class ServerVadTurns:
     def is_speaking(self) -> bool:
         return self._trace.voice_end is not None
 
+    @property
+    def voice_end(self) -> int | None:
+        """Where the voice of the running utterance was last heard."""
+        return self._trace.voice_end
+
     def judge(self, score: SpeechScored) -> Boundary | None:
         """The boundary that this window shows, if any."""
         began = self._trace.follow(score)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from gateway.settings import read_settings
 from pipeline.agent import Agent, load_agent
 from pipeline.events.config import ServerVad
 from pipeline.events.items import Message
+from pipeline.mcp_errands import McpTools
 from pipeline.provider import LanguageModel, Prompt, Transcriber, Voice
 from pipeline.providers.stub import WORD_MS, StubModel, StubTranscriber, StubVoice
 from pipeline.responder import Cascade
@@ -43,7 +44,12 @@ TO, FROM = "+15550100001", "+15550100002"
 LIMIT_S = 30.0
 """No wait of a test lasts longer, however noisy the machine."""
 
-AGENT = replace(load_agent("reception"), greeting="Hello there.", turn_detection=ServerVad(silence_duration_ms=300))
+AGENT = replace(
+    load_agent("reception"),
+    greeting="Hello there.",
+    fillers=(),
+    turn_detection=ServerVad(silence_duration_ms=300),
+)
 """The built-in reception, but brief at the door and quick to answer."""
 
 _VOICES = Voices()
@@ -153,6 +159,7 @@ async def running_gateway(
     providers: Cascade | None = None,
     agent: Agent = AGENT,
     listening: socket.socket | None = None,
+    mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None = None,
     **settings: str,
 ) -> AsyncGenerator[RunningGateway, None]:
     """The gateway, from its settings to its sockets. Without `providers`, those the settings name.
@@ -162,7 +169,7 @@ async def running_gateway(
     listening = listening or socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     read = read_settings(environ=environ_for(port) | settings, env_file=Path(os.devnull))
-    gateway = create_gateway(read, agent=agent, cascade=providers)
+    gateway = create_gateway(read, agent=agent, cascade=providers, mcp=mcp)
     server = uvicorn.Server(uvicorn_config(read, gateway))
     serving = asyncio.create_task(server.serve([listening]))
     try:

@@ -24,11 +24,11 @@ from gateway.app import (
     _measure_lag,
     _sweep,
     build_version,
-    cascade_of,
     create_gateway,
     id_maker,
     metrics_app,
 )
+from gateway.backend import cascade_of
 from gateway.calls.call import Call, EndReason
 from gateway.calls.store import ABANDONED_AFTER_S
 from gateway.metrics import Metrics
@@ -41,7 +41,7 @@ from tests.fakes import FakeModel, FakeTranscriber, FakeVoice
 from tests.gateway.signed import CALL, FORM_TYPE, PUBLIC_URL, SETTINGS, STREAM, VOICE, House, sign
 from tests.virtual_time import virtual_loop
 
-STUBS = replace(SETTINGS, stt="stub", llm="stub", tts="stub")
+STUBS = replace(SETTINGS, stt=("stub",), llm=("stub",), tts=("stub",))
 AGENT = Agent(name="test", greeting="Hello there.", voice="anna")
 HERE = ("127.0.0.1", 50_000)
 LIMIT_S = 20.0
@@ -277,7 +277,7 @@ def test_the_providers_are_those_of_the_settings() -> None:
 @pytest.mark.parametrize("role", ["stt", "llm", "tts"])
 def test_a_provider_nobody_knows_stops_the_start(role: str) -> None:
     with pytest.raises(ProviderError, match="nobody"):
-        gateway(**{role: "nobody"})
+        gateway(**{role: ("nobody",)})
 
 
 def test_an_agent_nobody_wrote_stops_the_start() -> None:

@@ -17,11 +17,11 @@ from pipeline.events.config import Modality
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import (
+    AnyItem,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
     InputText,
-    Item,
     ItemStatus,
     Message,
     OutputAudio,
@@ -56,7 +56,7 @@ def stopped(item_id: str, at_ms: int) -> ServerEvent:
     return heard.SpeechStopped(event_id=EVENT, audio_end_ms=at_ms, item_id=item_id)
 
 
-def joined(item: Item, previous: str | None) -> list[ServerEvent]:
+def joined(item: AnyItem, previous: str | None) -> list[ServerEvent]:
     """A whole item enters the conversation."""
     return [
         conv.ConversationItemAdded(event_id=EVENT, previous_item_id=previous, item=item),
@@ -207,7 +207,7 @@ def called(
 
 def ended(
     response_id: str,
-    *output: Item,
+    *output: AnyItem,
     tokens: tuple[int, int] = (0, 0),
     metadata: dict[str, str] | None = None,
     modality: Modality = "audio",
@@ -219,7 +219,7 @@ def ended(
 
 def cancelled(
     response_id: str,
-    *output: Item,
+    *output: AnyItem,
     reason: str = "turn_detected",
     modality: Modality = "audio",
     conversation_id: str | None = "conv_1",
@@ -228,14 +228,14 @@ def cancelled(
     return _done(response_id, "cancelled", output, details, modality=modality, conversation_id=conversation_id)
 
 
-def cut_off(response_id: str, *output: Item, reason: str = "max_output_tokens") -> ServerEvent:
+def cut_off(response_id: str, *output: AnyItem, reason: str = "max_output_tokens") -> ServerEvent:
     """The model stopped before it was done."""
     details = resp.StatusDetails(type="incomplete", reason=reason)
     return _done(response_id, "incomplete", output, details)
 
 
 def failed(
-    response_id: str, *output: Item, code: str, message: str, conversation_id: str | None = "conv_1"
+    response_id: str, *output: AnyItem, code: str, message: str, conversation_id: str | None = "conv_1"
 ) -> ServerEvent:
     details = resp.StatusDetails(type="failed", code=code, message=message)
     return _done(response_id, "failed", output, details, conversation_id=conversation_id)
@@ -262,7 +262,7 @@ def refused(code: str, message: str, param: str | None = None, event_id: str | N
 def _done(
     response_id: str,
     status: Literal["completed", "cancelled", "failed", "incomplete"],
-    output: tuple[Item, ...],
+    output: tuple[AnyItem, ...],
     details: resp.StatusDetails | None,
     tokens: tuple[int, int] = (0, 0),
     metadata: dict[str, str] | None = None,

@@ -15,21 +15,29 @@ from pipeline.audio.formats import PCMU
 from pipeline.commands import Command
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
+from pipeline.events import mcp
 from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import ServerVad, SessionConfig
 from pipeline.events.error import ErrorEvent
-from pipeline.events.items import Item, Message
+from pipeline.events.items import AnyItem, McpApprovalRequest, McpCall, McpListTools, Message
 from pipeline.session import Output
 
-DELTAS = {resp.OutputAudioDelta, resp.TranscriptDelta, resp.OutputTextDelta, resp.FunctionCallArgumentsDelta}
+DELTAS = {
+    resp.OutputAudioDelta,
+    resp.TranscriptDelta,
+    resp.OutputTextDelta,
+    resp.FunctionCallArgumentsDelta,
+    mcp.McpCallArgumentsDelta,
+}
 CLOSERS: dict[type, tuple[type, ...]] = {
     resp.AudioPart: (resp.OutputAudioDone, resp.TranscriptDone, resp.ContentPartDone),
     resp.TextPart: (resp.OutputTextDone, resp.ContentPartDone),
 }
 """Invariant 3, by what was opened; without a part it is a function's arguments."""
 ARGUMENTS = (resp.FunctionCallArgumentsDone,)
+MCP_ARGUMENTS = (mcp.McpCallArgumentsDone,)
 
 
 @dataclass
@@ -49,7 +57,7 @@ class Running:
     has_begun: bool = False
     """Somebody was told to make it."""
     items: dict[str, Open] = field(default_factory=dict)
-    output: dict[int, Item] = field(default_factory=dict)
+    output: dict[int, AnyItem] = field(default_factory=dict)
 
     @property
     def is_default(self) -> bool:
@@ -85,7 +93,8 @@ class Responses:
             case resp.OutputItemAdded(response_id=response_id, item=item, output_index=index):
                 running = self.running[response_id]
                 assert item.id not in running.items and index == len(running.items) + len(running.output)
-                running.items[item.id] = Open(index)
+                closers = MCP_ARGUMENTS if isinstance(item, McpCall) else ARGUMENTS
+                running.items[item.id] = Open(index, () if isinstance(item, McpApprovalRequest) else closers)
                 if not running.is_default:
                     self.aside_items.add(item.id)
             case resp.OutputItemDone(response_id=response_id, item=item, output_index=index):
@@ -126,7 +135,9 @@ class Responses:
             assert isinstance(before, expected) and before.item.id == event.item_id
             opened.left = CLOSERS[type(event.part)]
         elif kind in DELTAS:
-            assert opened.left and opened.left in (*CLOSERS.values(), ARGUMENTS), "no delta after its done"
+            assert opened.left and opened.left in (*CLOSERS.values(), ARGUMENTS, MCP_ARGUMENTS), (
+                "no delta after its done"
+            )
         else:
             assert kind is opened.left[0]
             opened.left = opened.left[1:]
@@ -156,6 +167,65 @@ class Items:
                 self.unfinished.discard(item_id)
             case _:
                 assert not isinstance(before, resp.OutputItemAdded) or before.item.id not in self.order
+
+
+@dataclass
+class Servers:
+    """MCP servers: section D.6. All is asked once, runs after its response, and ends once."""
+
+    listing: set[str] = field(default_factory=set)
+    calls: dict[str, str] = field(default_factory=dict)
+    """Calls that responses under way have asked for, with the response."""
+    may_run: set[str] = field(default_factory=set)
+    """Their response is done, or somebody has agreed."""
+    running: set[str] = field(default_factory=set)
+    commanded: set[str] = field(default_factory=set)
+
+    def see(self, output: Output, before: Output | None, order: list[str]) -> None:
+        match output:
+            case mcp.ListingInProgress(item_id=item_id):
+                assert isinstance(before, conv.ConversationItemAdded) and before.item.id == item_id
+                assert isinstance(before.item, McpListTools) and not before.item.tools
+                self.listing.add(item_id)
+            case commands.ListTools(item_id=item_id):
+                assert isinstance(before, mcp.ListingInProgress) and before.item_id == item_id
+            case mcp.ListingCompleted(item_id=item_id) | mcp.ListingFailed(item_id=item_id):
+                self.listing.remove(item_id)
+            case resp.OutputItemAdded(item=McpCall(id=item_id), response_id=response_id):
+                self.calls[item_id] = response_id
+            case resp.ResponseDone(response=response):
+                asked = {item_id for item_id, its in self.calls.items() if its == response.id}
+                if response.status in ("completed", "incomplete"):
+                    self.may_run |= asked
+                else:
+                    assert not asked & set(order), "what was broken off leaves no call"
+            case conv.ConversationItemAdded(item=McpCall(id=item_id, approval_request_id=str())):
+                self.may_run.add(item_id)
+            case mcp.McpCallInProgress(item_id=item_id):
+                self.may_run.remove(item_id)  # a KeyError here: run twice, or before its time
+                self.running.add(item_id)
+            case commands.CallMcpTool(item_id=item_id):
+                assert item_id in self.running and item_id not in self.commanded
+                self.commanded.add(item_id)
+            case mcp.McpCallCompleted(item_id=item_id) | mcp.McpCallFailed(item_id=item_id):
+                self.running.remove(item_id)
+            case conv.ConversationItemDone(item=McpCall(id=item_id) as item) if item_id in self.commanded:
+                assert item_id not in self.running and (item.output is None) == isinstance(
+                    before, mcp.McpCallFailed
+                )
+            case _:
+                ends = (mcp.ListingCompleted, mcp.ListingFailed, mcp.McpCallCompleted, mcp.McpCallFailed)
+                assert (
+                    not isinstance(before, ends) or before.item_id not in order or _is_done(output, before.item_id)
+                )
+
+    @property
+    def unfinished(self) -> set[str]:
+        return self.listing | self.running
+
+
+def _is_done(output: Output, item_id: str) -> bool:
+    return isinstance(output, conv.ConversationItemDone) and output.item.id == item_id
 
 
 @dataclass
@@ -298,6 +368,7 @@ class Judge:
     def __init__(self, *, plays: bool) -> None:
         self.responses = Responses()
         self.items = Items()
+        self.servers = Servers()
         self.caller = Caller()
         self.playout = Playout(plays)
         self.config = SessionConfig(output_format=PCMU)
@@ -324,6 +395,7 @@ class Judge:
                 assert is_new or not self.caller.waiting, "what was held waits for all that was said"
             self.caller.see(output, before, self.config, self.responses.active is not None)
             self.items.see(output, before)
+            self.servers.see(output, before, self.items.order)
             self.responses.see(output, before)
             self.playout.see(output, self.responses, self.config, is_flush)
             before = output
@@ -359,7 +431,7 @@ class Judge:
     def rest(self) -> None:
         """All that follows from one input has been seen."""
         active = self.responses.active
-        if not self.caller.waiting:
+        if not self.caller.waiting and not self.servers.listing:
             assert all(r.has_begun for r in self.responses.running.values()), "a response that was held begins"
         assert list(self.asked.values()) in ([], [active]), "one may wait, for the one that runs"
         assert not self.responses.aside_items & set(self.items.order), "out of band is out of the conversation"
@@ -367,6 +439,7 @@ class Judge:
     def see_end(self, order: list[str]) -> None:
         """Nothing follows any more; the session says the conversation is in this order."""
         self.rest()
-        assert not self.responses.running and not self.items.unfinished and not self.asked
+        assert not self.responses.running and not self.asked
+        assert self.items.unfinished <= self.servers.unfinished, "what runs elsewhere may outlive the peer"
         assert not self.playout.sounding
         assert self.items.order == order

@@ -13,6 +13,8 @@ from pipeline.events.response import ResponseCreate
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
 from pipeline.limits import USUAL
+from pipeline.mcp_calls import McpCalls
+from pipeline.mcp_listings import McpListings
 from pipeline.output_line import OutputLine
 from pipeline.phase import LEGAL_STEPS, Phase
 from pipeline.provider import Prompt
@@ -60,6 +62,8 @@ class Stage:
             ids,
             own_tools=frozenset(own_tools),
             apology=apology,
+            listings=McpListings(self.conversation, items, ids, USUAL),
+            mcp_calls=McpCalls(self.conversation, items, ids, USUAL),
         )
 
     def speak(self, response_id: str, words: str, ms: int) -> None:
@@ -319,7 +323,7 @@ def test_any_number_of_answers_run_out_of_band() -> None:
     for number in (2, 3):
         assert answers.respond_aside(CONFIG, input=items, metadata={"n": "x"}) == [
             created(f"resp_{number}", {"n": "x"}, conversation_id=None),
-            commands.Respond(f"resp_{number}", told),
+            commands.Respond(f"resp_{number}", told, input=items, is_out_of_band=True),
         ]
     stage.speak("resp_2", "Aside.", 100)
     assert stage.ledger.end == 0

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCMU, AudioFormat
+from pipeline.call_controls import CallControls
 from pipeline.commands import HangUp
 from pipeline.engine import KEEP_UP_S, MOST_BEHIND_MS, Engine
 from pipeline.events.config import SemanticVad, ServerVad
@@ -339,7 +340,7 @@ async def test_clearing_an_utterance_whose_words_are_known_already_is_harmless()
 
 
 def tool(name: str, *, takes_s: float = 0.0, ends_call: bool = False, result: str = '{"ok": true}') -> Tool:
-    async def run(arguments: Mapping[str, Any]) -> ToolResult:
+    async def run(arguments: Mapping[str, Any], _controls: CallControls) -> ToolResult:
         await asyncio.sleep(takes_s)
         return ToolResult(result, ends_call)
 

@@ -10,11 +10,11 @@ from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import (
+    AnyItem,
     FunctionCall,
     InputAudio,
     InputImage,
     InputText,
-    Item,
     ItemReference,
     Message,
     OutputAudio,
@@ -217,7 +217,7 @@ def test_what_was_deleted_while_it_played_cannot_be_cut() -> None:
     ],
 )
 def test_what_cannot_be_created_is_refused_and_changes_nothing(
-    item: Item, previous: str | None, code: str, message: str, param: str
+    item: AnyItem, previous: str | None, code: str, message: str, param: str
 ) -> None:
     desk = Desk()
     before = desk.conversation.items
@@ -301,7 +301,7 @@ def test_sound_is_taken_out_of_what_everybody_sees_and_kept_for_whoever_retrieve
     assert desk.line.kept.of("new") is None
 
 
-def retrieved(desk: Desk, item_id: str) -> Item:
+def retrieved(desk: Desk, item_id: str) -> AnyItem:
     (event,) = desk.requests.retrieve(conv.ConversationItemRetrieve(item_id=item_id))
     assert isinstance(event, conv.ConversationItemRetrieved)
     return event.item
@@ -374,7 +374,7 @@ def test_a_reference_stands_for_its_item() -> None:
     ],
 )
 def test_what_a_response_cannot_be_told_is_refused_by_its_place(
-    item: Item | ItemReference, message: str, param: str
+    item: AnyItem | ItemReference, message: str, param: str
 ) -> None:
     with pytest.raises(BadEvent) as refusal:
         Desk().requests.resolve((typed("", "Hi."), item))

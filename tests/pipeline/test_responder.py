@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +11,8 @@ import pytest
 from pipeline.audio.apology import APOLOGY_TEXT, apology
 from pipeline.audio.formats import PCM_24K, PCMU, AudioFormat
 from pipeline.commands import Respond
-from pipeline.provider import CutOff, Prompt, ProviderError, TokensUsed, ToolRequest, WordTime
+from pipeline.legs.voice_leg import SpareVoice
+from pipeline.provider import CutOff, Prompt, ProviderError, Speech, TokensUsed, ToolRequest, WordTime
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.responder import CLAUSES_AHEAD, MODEL_STALL_S, VOICE_STALL_S, Cascade, Responder
 from tests.fakes import (
@@ -298,3 +299,67 @@ async def test_a_voice_that_the_provider_does_not_have_is_replaced_by_our_own_an
         await responder.respond(Respond("resp_1", PROMPT, voice=voice), PCMU)
     assert [name for _, name in choir.inner.asked] == ["eve", "anna", "anna", "anna", "anna"]
     assert [r.message for r in caplog.records] == ["fake-choir has no voice 'marin'; speaking with 'anna'"]
+
+
+async def test_an_answer_goes_through_whatever_fails_and_is_reported_once() -> None:
+    """The model breaks off, then the voice: the spares say the rest, and the broken request runs no tool."""
+    reports: list[Report] = []
+    asked = ToolRequest("call_1", "look_up", "{}")
+    model, spare_model = (
+        FakeModel(["Good morning, ", asked, failure()]),
+        FakeModel(["dear caller.", TokensUsed(9, 2)]),
+    )
+    voice, spare_voice = FakeVoice({1: failure()}), FakeVoice()
+    transcribers = FakeTranscriber(), FakeTranscriber()
+    cascade = Cascade(
+        transcribers[0],
+        model,
+        voice,
+        "anna",
+        spare_transcribers=transcribers[1:],
+        spare_models=(spare_model,),
+        spare_voices=(SpareVoice(spare_voice, "eve"),),
+    )
+    assert cascade.transcribers == transcribers
+    responder = Responder(cascade, reports.append, no_wait, lambda: None)
+    await responder.respond(Respond("resp_1", PROMPT), PCMU)
+    assert "".join(r.text for r in reports if isinstance(r, TextMade)) == "Good morning, dear caller."
+    spoken = [r for r in reports if isinstance(r, AudioMade)]
+    assert [r.text for r in spoken if r.text] == ["Good morning,", "dear caller."]
+    assert b"".join(r.audio for r in spoken) == 4 * WORD
+    assert reports[-1] == Finished("resp_1", 9, 2) and not any(isinstance(r, ToolRequested) for r in reports)
+    assert (voice.asked, spare_voice.asked) == ([(PCMU, "anna")], [(PCMU, "eve")])
+    assert [each.running for each in (model, spare_model, voice, spare_voice)] == [0, 0, 0, 0]
+
+
+async def test_every_answer_earns_budget_for_second_requests() -> None:
+    """Two at the beginning, and one more for every five answers."""
+    stalled: list[Step] = [STALL]
+    model = FakeModel(stalled, "1", stalled, "2", *["3", "4"], stalled, "5", stalled)
+    reports: list[Report] = []
+    cascade = Cascade(FakeTranscriber(), model, FakeVoice(), hedges=True)
+    responder = Responder(cascade, reports.append, no_wait, lambda: None)
+    for _ in range(6):
+        await responder.respond(Respond("resp_1", PROMPT, speaks=False), PCMU)
+    ends = [isinstance(r, Finished) for r in reports if isinstance(r, Finished | Failed)]
+    assert ends == [True] * 5 + [False]
+
+
+async def test_a_long_sound_is_reported_in_several() -> None:
+    class Endless:
+        name = "endless"
+        formats: tuple[AudioFormat, ...] = (PCMU,)
+
+        async def speak(
+            self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
+        ) -> AsyncGenerator[Speech, None]:
+            async for clause in clauses:
+                yield Speech(WORD * 5, clause)
+
+    reports: list[Report] = []
+    responder = Responder(
+        Cascade(FakeTranscriber(), FakeModel("Hello."), Endless()), reports.append, no_wait, lambda: None
+    )
+    await responder.respond(Respond("resp_1", PROMPT), PCMU)
+    made = [(len(r.audio), r.text) for r in reports if isinstance(r, AudioMade)]
+    assert made == [(2 * len(WORD), "Hello."), (2 * len(WORD), ""), (len(WORD), "")]

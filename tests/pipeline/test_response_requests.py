@@ -69,7 +69,7 @@ def test_an_answer_out_of_band_is_told_and_joins_no_conversation() -> None:
     where = Where(event_id=EVENT, response_id="resp_1", item_id="item_1", output_index=0)
     assert feed(talk, asked, text(1, "Table."), Finished("resp_1", 3, 1)) == [
         created("resp_1", {"topic": "x"}, modality="text", conversation_id=None),
-        Respond("resp_1", told, speaks=False),
+        Respond("resp_1", told, speaks=False, input=told.items, is_out_of_band=True),
         resp.OutputItemAdded(
             event_id=EVENT,
             response_id="resp_1",
@@ -88,7 +88,8 @@ def test_an_answer_out_of_band_is_told_and_joins_no_conversation() -> None:
 
 def test_without_an_input_of_its_own_it_is_told_the_conversation() -> None:
     talk = session(history=(said("old", "A table."),))
-    assert feed(talk, aside(config=TEXT))[1] == Respond("resp_1", prompt(said("old", "A table.")), speaks=False)
+    told = prompt(said("old", "A table."))
+    assert feed(talk, aside(config=TEXT))[1] == Respond("resp_1", told, speaks=False, is_out_of_band=True)
 
 
 def test_any_number_run_beside_one_another_and_beside_the_conversations() -> None:
@@ -201,7 +202,8 @@ def test_an_input_of_its_own_stands_for_the_conversation_and_waits_for_no_words(
     talk = session(MANUAL, plays=False)
     feed(talk, line(400), heard.InputAudioBufferCommit())
     asked = resp.ResponseCreate(input=(typed("", "Hi."),))
-    assert feed(talk, asked) == [created("resp_1"), Respond("resp_1", prompt(typed("", "Hi.")))]
+    told = prompt(typed("", "Hi."))
+    assert feed(talk, asked) == [created("resp_1"), Respond("resp_1", told, input=told.items)]
 
 
 def test_an_answer_may_have_a_format_a_voice_and_a_pace_of_its_own() -> None:

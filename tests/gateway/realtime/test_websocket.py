@@ -17,7 +17,7 @@ from pipeline.agent import Agent
 from tests.gateway.signed import CONTROL_TOKEN, SETTINGS
 
 HERE = ("127.0.0.1", 50_000)
-STUBS = replace(SETTINGS, stt="stub", llm="stub", tts="stub", realtime_max_event_mib=1)
+STUBS = replace(SETTINGS, stt=("stub",), llm=("stub",), tts=("stub",), realtime_max_event_mib=1)
 HEADERS = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
 MIB = 1024 * 1024
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.audio.apology import APOLOGY_TEXT
 from pipeline.audio.formats import PCM_16K, PCMU
-from pipeline.audio.make_apology import make_apology
+from pipeline.audio.make_apology import record
 from pipeline.audio.transcode import transcode
 
 
@@ -23,5 +23,5 @@ def test_what_flite_speaks_becomes_ulaw(tmp_path: Path, monkeypatch: pytest.Monk
     flite.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\ncat {tmp_path}/spoken.wav\n')
     flite.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert make_apology() == transcode(pcm16, PCM_16K, PCMU)
+    assert record(APOLOGY_TEXT) == transcode(pcm16, PCM_16K, PCMU)
     assert APOLOGY_TEXT in (tmp_path / "asked").read_text()

@@ -15,14 +15,34 @@ from pipeline.provider import ProviderError
 from pipeline.providers import registry
 
 
-def test_every_name_in_the_tables_makes_a_provider_of_that_name() -> None:
+def test_every_built_in_name_makes_a_provider_of_that_name() -> None:
     agent = load_agent("reception")
-    for name in registry.TRANSCRIBERS:
+    for name in registry.BUILT_IN["transcriber"]:
         assert registry.transcriber(name, agent).name == name
-    for name in registry.LANGUAGE_MODELS:
+    for name in registry.BUILT_IN["language_model"]:
         assert registry.language_model(name, agent).name == name
-    for name in registry.VOICES:
-        assert registry.voice(name).name == name
+    for name in registry.BUILT_IN["voice"]:
+        assert registry.voice(name, agent).name == name
+
+
+def test_what_stands_behind_the_slash_is_the_model_and_tables_add_servers() -> None:
+    agent = Agent("a", providers={"groq": {"wire": "openai", "base_url": "https://g/v1", "images": False}})
+    access = registry.Access(keys={"groq": "k"}, base_urls={"openai": "http://elsewhere"})
+    wire, source = registry.source_of("groq/llama-3.3", agent, access)
+    assert (wire, source.label, source.api_key, source.base_url) == (
+        "openai",
+        "groq/llama-3.3",
+        "k",
+        "https://g/v1",
+    )
+    assert source.options == {"images": False}
+    wire, source = registry.source_of("openai", agent, access)
+    assert (wire, source.model, source.api_key, source.base_url) == ("openai", "", "", "http://elsewhere")
+
+
+def test_a_wire_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ProviderError, match="are texts"):
+        registry.voice("x", Agent("a", providers={"x": {"wire": 7}}))
 
 
 @pytest.mark.parametrize(
@@ -31,9 +51,9 @@ def test_every_name_in_the_tables_makes_a_provider_of_that_name() -> None:
         (lambda: registry.transcriber("pocketspinx", Agent("a")), "did you mean 'pocketsphinx'"),
         (
             lambda: registry.language_model("gpt", Agent("a")),
-            "no such language model .*known are scripted, stub",
+            "no such language model .*known are inworld, openai, scripted, stub",
         ),
-        (lambda: registry.voice("espeak-ng"), "did you mean 'espeak'"),
+        (lambda: registry.voice("espeak-ng", Agent("a")), "did you mean 'espeak'"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest_or_all(make: Callable[[], object], message: str) -> None:
@@ -69,7 +89,7 @@ def test_a_library_that_is_not_installed_is_told_with_the_command(monkeypatch: p
 def test_any_other_missing_module_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     missing(monkeypatch, "numpy", "pipeline.providers.stub")
     with pytest.raises(ModuleNotFoundError, match="numpy"):
-        registry.voice("stub")
+        registry.voice("stub", Agent("a"))
 
 
 def test_no_library_is_loaded_before_its_provider_is_asked_for() -> None:

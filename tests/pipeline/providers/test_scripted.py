@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.agent import Agent, load_agent
+from pipeline.agent_tools import TableTool
 from pipeline.events.items import (
     FunctionCall,
     FunctionCallOutput,
@@ -34,6 +35,10 @@ from tests.pipeline.providers.streams import all_of
 pytestmark = pytest.mark.anyio
 
 
+def tables_of(agent: Agent) -> list[TableTool]:
+    return [tool for tool in agent.tools if isinstance(tool, TableTool)]
+
+
 @pytest.fixture(scope="module")
 def agent() -> Agent:
     return load_agent("reception")
@@ -49,7 +54,7 @@ def said(text: str, id: str = "item_0") -> Message:
 
 async def outputs(agent: Agent, *items: Item, tools: tuple[FunctionTool, ...] | None = None) -> list[ModelOutput]:
     """The answer, without what it cost."""
-    offered = tuple(tool.function for tool in agent.tools) if tools is None else tools
+    offered = tuple(tool.function for tool in tables_of(agent)) if tools is None else tools
     *made, used = await everything(agent, Prompt("", items, offered))
     assert isinstance(used, TokensUsed)
     return made
@@ -114,7 +119,7 @@ async def test_an_order_number_however_said_is_looked_up(agent: Agent, words: st
 async def test_what_the_tool_found_is_said(agent: Agent, order: str, expected: str) -> None:
     arguments = json.dumps({"order_id": order})
     call = FunctionCall(id="item_2", call_id="c", name="look_up_order", arguments=arguments)
-    result = FunctionCallOutput(id="item_3", call_id="c", output=agent.tools[0].answer(arguments))
+    result = FunctionCallOutput(id="item_3", call_id="c", output=tables_of(agent)[0].answer(arguments))
     conversation = (caller(f"order {order}"), said("One moment,", "item_4"), call, result)
     assert text_of(await outputs(agent, *conversation)) == expected
 
@@ -180,7 +185,7 @@ async def test_it_says_what_an_answer_cost_in_words(agent: Agent) -> None:
 
 
 async def test_an_answer_that_may_not_be_so_long_is_cut_off_before_its_tool(agent: Agent) -> None:
-    tools = tuple(tool.function for tool in agent.tools)
+    tools = tuple(tool.function for tool in tables_of(agent))
     prompt = Prompt("", (caller("order 4815"),), tools)
     whole = await everything(agent, prompt)
     say = [output for output in whole if isinstance(output, TextDelta)]
@@ -193,5 +198,7 @@ async def test_an_answer_that_may_not_be_so_long_is_cut_off_before_its_tool(agen
 
 
 async def test_a_tool_is_called_where_the_dialogue_says_so_even_if_one_is_required(agent: Agent) -> None:
-    prompt = Prompt("", (caller("stop"),), tuple(tool.function for tool in agent.tools), tool_choice="required")
+    prompt = Prompt(
+        "", (caller("stop"),), tuple(tool.function for tool in tables_of(agent)), tool_choice="required"
+    )
     assert await everything(agent, prompt) == await everything(agent, replace(prompt, tool_choice="auto"))

@@ -1,0 +1,37 @@
+"""The functions of ours that run for a session, and which of them the caller waits for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline import commands
+from pipeline.events.items import FunctionCall
+
+
+class OwnCalls:
+    """`tools`: the functions that are ours to run; `patient`: those of them that wait for the caller."""
+
+    def __init__(self, tools: frozenset[str], patient: frozenset[str]) -> None:
+        self._tools = tools
+        self._patient = patient
+        self._running: dict[str, str] = {}
+        """Names, by `call_id`."""
+
+    @property
+    def are_running(self) -> bool:
+        return bool(self._running)
+
+    @property
+    def are_awaited(self) -> bool:
+        """One runs that the caller waits for."""
+        return any(name not in self._patient for name in self._running.values())
+
+    def begin(self, calls: Iterable[FunctionCall]) -> list[commands.CallTool]:
+        """Run those that are ours."""
+        ours = [call for call in calls if call.name in self._tools]
+        self._running |= {call.call_id: call.name for call in ours}
+        return [commands.CallTool(call.call_id, call.name, call.arguments) for call in ours]
+
+    def end(self, call_id: str) -> bool:
+        """One has returned. False if it was not running: a result counts once."""
+        return self._running.pop(call_id, None) is not None

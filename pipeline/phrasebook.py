@@ -1,0 +1,81 @@
+"""The phrasebook: short phrases in the agent's own voice, spoken once when the gateway starts.
+
+They are there when a provider is slow or dead, so they cannot wait for one. Should the voice fail even then, the
+shipped recording takes the place of the first phrase.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from pipeline.audio.apology import ONE_MOMENT_TEXT, one_moment
+from pipeline.audio.formats import AudioFormat
+from pipeline.audio.transcode import transcode
+from pipeline.patience import Phrase
+from pipeline.provider import ProviderError, Voice
+
+log = logging.getLogger(__name__)
+
+SPEAK_LIMIT_S = 5.0
+"""For one phrase. The start of the gateway waits for it."""
+
+LONGEST_PHRASE_S = 10
+"""Of sound; a voice that does not end is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    text: str
+    sound: bytes
+    format: AudioFormat
+
+
+class Phrasebook:
+    """Phrases of one agent."""
+
+    def __init__(self, texts: tuple[str, ...] = ()) -> None:
+        self._texts = texts
+        self._spoken: list[_Spoken] = []
+        self._made: dict[AudioFormat, tuple[Phrase, ...]] = {}
+
+    async def speak(self, voice: Voice, voice_name: str | None) -> None:
+        """Have all phrases spoken; those that cannot be are left out."""
+        self._made.clear()
+        self._spoken = []
+        for text in self._texts:
+            try:
+                async with asyncio.timeout(SPEAK_LIMIT_S):
+                    sound = await _say(voice, voice_name, text)
+            except (ProviderError, TimeoutError) as error:
+                log.warning("%s cannot say %r beforehand: %s", voice.name, text, error or "no answer")
+                return
+            if sound:
+                self._spoken.append(_Spoken(text, sound, voice.formats[0]))
+
+    def phrases(self, format: AudioFormat) -> tuple[Phrase, ...]:
+        """The phrases in this format; the recording, if there are phrases to be said and none was spoken."""
+        if format not in self._made:
+            self._made[format] = tuple(
+                Phrase(spoken.text, transcode(spoken.sound, spoken.format, format)) for spoken in self._spoken
+            )
+        if not self._made[format] and self._texts:
+            return (Phrase(ONE_MOMENT_TEXT, one_moment(format)),)
+        return self._made[format]
+
+
+async def _say(voice: Voice, name: str | None, text: str) -> bytes:
+    async def clauses() -> AsyncGenerator[str, None]:
+        yield text
+
+    format, sound = voice.formats[0], bytearray()
+    most = format.bytes_in(LONGEST_PHRASE_S * 1000)
+    async with aclosing(clauses()) as words, aclosing(voice.speak(words, format=format, voice=name)) as pieces:
+        async for piece in pieces:
+            sound += piece.audio
+            if len(sound) > most:
+                break
+    return bytes(sound[:most])
