@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import control, voice
 from gateway.auth import SignatureCheck
-from gateway.backend import cascade_of, chosen, close, prepare
+from gateway.backend import backend_of, chosen, speak_beforehand, working
 from gateway.calls.call import EndReason
 from gateway.calls.store import MemoryStore
 from gateway.credentials.door import Door
@@ -41,13 +42,17 @@ from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
 from gateway.realtime.studio import Studio
 from gateway.realtime.websocket import RealtimeSocket
 from gateway.settings import Settings
-from gateway.tools import toolbox_of
+from gateway.tools import AgentTools
 from pipeline.agent import Agent, load_agent
+from pipeline.egress.guard import ClientServers, Egress
+from pipeline.limits import Limits
+from pipeline.mcp.client import McpClient
 from pipeline.mcp_errands import McpTools
 from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
+from pipeline.worker import Remote
 
 LAG_EVERY_S = 0.1
 """How often the event loop's lateness is measured."""
@@ -110,90 +115,127 @@ def create_gateway(
     Raises `AgentFileError`, `ProviderError` or, for the file of API keys, `SettingsError` if they cannot be served.
 
     `agent` and `cascade` stand in for what the settings name: for programs that bring their own. `mcp` opens, for
-    a Realtime session, what asks and calls the MCP servers that its client names; None: none are served.
+    a Realtime session, what asks and calls the MCP servers that its client names; None: as the settings say.
     """
     agent = agent or load_agent(settings.agent)
-    cascade = cascade or cascade_of(settings, agent)
-    toolbox = toolbox_of(agent, MessageFile(Path(settings.messages_file)).keep)
-    phrasebook = Phrasebook(agent.fillers)
-    metrics, doors = Metrics(build_version()), Doors()
-    signatures, store = SignatureCheck(settings), MemoryStore()
+    egress = Egress(settings.egress_allow, client_servers=settings.mcp_client_servers)
+    if mcp is None and settings.mcp_client_servers is not ClientServers.OFF:
+        mcp = partial(McpClient, egress)
+    keep = MessageFile(Path(settings.messages_file)).keep
+    metrics, doors, store = Metrics(build_version()), Doors(), MemoryStore()
     desk = FrontDesk(
         settings=settings,
         store=store,
-        signatures=signatures,
+        signatures=SignatureCheck(settings),
         metrics=metrics,
         now=_loop_time,
         admits=lambda: doors.are_open,
     )
-    door, directory = Door(settings, now=time.time), Directory(settings.realtime_sessions_per_key)
-    limits = limits_of(settings.realtime_max_event_mib)
+    house = _House(
+        settings=settings,
+        agent=agent,
+        backend=cascade or backend_of(settings, agent),
+        tools=AgentTools(agent, keep, egress, settings.webhook_secret),
+        phrasebook=Phrasebook(agent.fillers),
+        desk=desk,
+        doors=doors,
+        door=Door(settings, now=time.time),
+        directory=Directory(settings.realtime_sessions_per_key),
+        limits=limits_of(settings.realtime_max_event_mib),
+        mcp=mcp,
+        make_id=id_maker(),
+    )
     media, realtime = _LateSocket(), _LateSocket()
-    make_id = id_maker()
-
-    async def end_call(call_sid: str, reason: EndReason) -> None:
-        await desk.end_call(call_sid, reason)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
         async with (
             SpeechActivity() as activity,
             EndOfTurn(settings.smart_turn_model) as end_of_turn,
+            working(house.backend),
+            house.tools.opened(),
             _chores(metrics, desk),
         ):
-            media.socket = MediaSocket(
-                Exchange(
-                    store=store,
-                    signature=signatures,
-                    metrics=metrics,
-                    activity=activity,
-                    end_of_turn=end_of_turn,
-                    pacer=Pacer(),
-                    agent=agent,
-                    cascade=cascade,
-                    toolbox=toolbox,
-                    phrasebook=phrasebook,
-                    make_id=make_id,
-                    lead_ms=settings.playback_lead_ms,
-                    end_call=end_call,
-                    directory=directory,
-                )
-            )
-            realtime.socket = RealtimeSocket(
-                Studio(
-                    settings=settings,
-                    door=door,
-                    directory=directory,
-                    allowances=Allowances(settings.realtime_responses_per_min),
-                    metrics=metrics,
-                    activity=activity,
-                    end_of_turn=end_of_turn,
-                    agent=agent,
-                    cascade=cascade,
-                    limits=limits,
-                    mcp=mcp,
-                    make_id=make_id,
-                    admits=lambda: doors.are_open,
-                    now=time.monotonic,
-                )
-            )
-            try:
-                await prepare(cascade)
-                await phrasebook.speak(cascade.voice, cascade.voice_name)
-                yield
-            finally:
-                await close(cascade)
+            media.socket = house.media_socket(activity, end_of_turn)
+            realtime.socket = house.realtime_socket(activity, end_of_turn)
+            await speak_beforehand(house.phrasebook, house.backend)
+            yield
 
     routes: list[BaseRoute] = [
         *voice.routes(desk),
-        *control.routes(desk, door),
+        *control.routes(desk, house.door),
         WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
         *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
-        *http.routes(door, settings, configurer(agent, limits, serves_mcp=mcp is not None)),
-        *_operations(desk, doors, directory),
+        *http.routes(house.door, settings, configurer(agent, house.limits, serves_mcp=mcp is not None)),
+        *_operations(desk, doors, house.directory),
     ]
     providers = str(chosen(settings, agent))
-    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors, directory, providers)
+    return Gateway(Starlette(routes=routes, lifespan=lifespan), desk, doors, house.directory, providers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _House:
+    """What both kinds of socket are made of."""
+
+    settings: Settings
+    agent: Agent
+    backend: Cascade | Remote
+    tools: AgentTools
+    phrasebook: Phrasebook
+    desk: FrontDesk
+    doors: Doors
+    door: Door
+    directory: Directory
+    limits: Limits
+    mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None
+    make_id: Callable[[str], str]
+
+    def media_socket(self, activity: SpeechActivity, end_of_turn: EndOfTurn) -> MediaSocket:
+        desk = self.desk
+
+        async def end_call(call_sid: str, reason: EndReason) -> None:
+            await desk.end_call(call_sid, reason)
+
+        return MediaSocket(
+            Exchange(
+                store=desk.store,
+                signature=desk.signatures,
+                metrics=desk.metrics,
+                activity=activity,
+                end_of_turn=end_of_turn,
+                pacer=Pacer(),
+                agent=self.agent,
+                backend=self.backend,
+                toolbox=self.tools.toolbox,
+                phrasebook=self.phrasebook,
+                anticipates=self.settings.preemptive,
+                make_id=self.make_id,
+                lead_ms=self.settings.playback_lead_ms,
+                end_call=end_call,
+                directory=self.directory,
+            )
+        )
+
+    def realtime_socket(self, activity: SpeechActivity, end_of_turn: EndOfTurn) -> RealtimeSocket:
+        doors = self.doors
+        return RealtimeSocket(
+            Studio(
+                settings=self.settings,
+                door=self.door,
+                directory=self.directory,
+                allowances=Allowances(self.settings.realtime_responses_per_min),
+                metrics=self.desk.metrics,
+                activity=activity,
+                end_of_turn=end_of_turn,
+                agent=self.agent,
+                backend=self.backend,
+                limits=self.limits,
+                mcp=self.mcp,
+                make_id=self.make_id,
+                admits=lambda: doors.are_open,
+                now=time.monotonic,
+            )
+        )
 
 
 def _loop_time() -> float:

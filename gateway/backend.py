@@ -1,4 +1,5 @@
-"""What does the work of the sessions, made from the settings and the agent's file: the providers of a cascade.
+"""What does the work of the sessions, made from the settings and the agent's file: the providers of a cascade, or
+a remote Realtime service.
 
 The agent's file says what it wants and stands above the settings; keys and places come from the settings alone.
 """
@@ -6,15 +7,20 @@ The agent's file says what it wants and stands above the settings; keys and plac
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.settings import Settings
 from pipeline.agent import Agent
 from pipeline.legs.voice_leg import SpareVoice
+from pipeline.phrasebook import Phrasebook
 from pipeline.provider import Closes, Prepares
 from pipeline.providers import registry
 from pipeline.providers.registry import Access
 from pipeline.responder import Cascade
+from pipeline.upstream.remote import RemoteRealtime
+from pipeline.worker import Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +30,24 @@ class Chosen:
     stt: tuple[str, ...]
     llm: tuple[str, ...]
     tts: tuple[str, ...]
+    realtime: str = ""
+    """If set, a remote service does all three."""
 
     def __str__(self) -> str:
+        if self.realtime:
+            return f"realtime {self.realtime}"
         kinds = (("stt", self.stt), ("llm", self.llm), ("tts", self.tts))
         return " · ".join(f"{kind} {' > '.join(names)}" for kind, names in kinds)
 
 
 def chosen(settings: Settings, agent: Agent) -> Chosen:
     """What this agent is run by."""
-    return Chosen(agent.stt or settings.stt, agent.llm or settings.llm, agent.tts or settings.tts)
+    return Chosen(
+        agent.stt or settings.stt,
+        agent.llm or settings.llm,
+        agent.tts or settings.tts,
+        agent.realtime or settings.realtime,
+    )
 
 
 def access_of(settings: Settings) -> Access:
@@ -56,6 +71,15 @@ def access_of(settings: Settings) -> Access:
         keys={name: key for name, key in keys.items() if key},
         base_urls={name: url for name, url in places.items() if url},
     )
+
+
+def backend_of(settings: Settings, agent: Agent) -> Cascade | RemoteRealtime:
+    """What this agent is run by. Raises `ProviderError` for what cannot be had."""
+    names = chosen(settings, agent)
+    if not names.realtime:
+        return cascade_of(settings, agent)
+    _, source = registry.source_of(names.realtime, agent, access_of(settings))
+    return RemoteRealtime(source)
 
 
 def cascade_of(settings: Settings, agent: Agent) -> Cascade:
@@ -87,20 +111,32 @@ def _are_remote(names: Chosen) -> bool:
     return all(chain[0] not in registry.BUILT_IN[kind] for kind, chain in chains.items())
 
 
-def _providers(cascade: Cascade) -> tuple[object, ...]:
+def _providers(backend: Cascade | Remote) -> tuple[object, ...]:
+    if not isinstance(backend, Cascade):
+        return ()
+    cascade = backend
     return (*cascade.transcribers, *cascade.models, *(spare.voice for spare in cascade.voices))
 
 
-async def prepare(cascade: Cascade) -> None:
-    """Load models and open connections now, instead of in the first call; all at once, since each may wait."""
-    async with asyncio.TaskGroup() as tasks:
-        for provider in _providers(cascade):
-            if isinstance(provider, Prepares):
-                tasks.create_task(provider.prepare())
+@asynccontextmanager
+async def working(backend: Cascade | Remote) -> AsyncGenerator[None, None]:
+    """Load models and open connections now, instead of in the first call, all at once; close them at the end."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for provider in _providers(backend):
+                if isinstance(provider, Prepares):
+                    tasks.create_task(provider.prepare())
+        yield
+    finally:
+        for provider in _providers(backend):
+            if isinstance(provider, Closes):
+                await provider.aclose()
 
 
-async def close(cascade: Cascade) -> None:
-    """Close what is kept open."""
-    for provider in _providers(cascade):
-        if isinstance(provider, Closes):
-            await provider.aclose()
+async def speak_beforehand(phrasebook: Phrasebook, backend: Cascade | Remote) -> None:
+    """Have the phrases spoken by whichever voice can; a remote service has none that speaks apart."""
+    if not isinstance(backend, Cascade):
+        return
+    for spare in backend.voices:
+        if await phrasebook.speak(spare.voice, spare.name):
+            return

@@ -57,6 +57,13 @@ class Metrics:
             "provider_errors", "Failures of providers.", "provider", "kind", "error"
         )
         self.fillers = self._counter("fillers", "Phrases said to callers while an answer was slow.")
+        self.backchannels = self._counter("backchannels", "Acknowledgements said to callers who spoke.")
+        self.backchannels_skipped = self._counter(
+            "backchannels_skipped", "Acknowledgements considered and not said.", "reason"
+        )
+        self.backchannel_s = self._seconds(
+            "backchannel", "From considering an acknowledgement to its sound.", STAGE_BUCKETS_S
+        )
         self.hedges = self._counter(
             "hedges", "Second requests sent because the first was slow.", "provider", "kind", "won"
         )

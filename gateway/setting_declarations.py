@@ -17,6 +17,8 @@ from gateway.realtime.ice_servers import IceServer, read_ice_servers
 from gateway.setting_values import account_sid as read_account_sid
 from gateway.setting_values import any_text, named_keys, one_of, provider_names, secret, switch, whole_number
 from gateway.setting_values import public_url as read_public_url
+from pipeline.egress.allowed import Entry, read_allowed
+from pipeline.egress.guard import ClientServers
 
 
 def _setting(
@@ -25,6 +27,15 @@ def _setting(
     """A field of `Settings`, with its name outside, its reader and its help."""
     metadata = {"name": name, "read": read, "help": help, "is_secret": is_secret}
     return field(default=default, repr=not is_secret, metadata=metadata)
+
+
+def _key(name: str, provider: str) -> Any:
+    return _setting(f"{name}_API_KEY", "", secret, f"The key of {provider}.", is_secret=True)
+
+
+def _place(name: str, provider: str) -> Any:
+    help = f"Where {provider}'s server stands, if not at its own address."
+    return _setting(f"{name}_BASE_URL", "", any_text, help)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +113,12 @@ class Settings:
         "SWITCHBOARD_LLM", ("scripted",), provider_names, "The same for the language model."
     )
     tts: tuple[str, ...] = _setting("SWITCHBOARD_TTS", ("espeak",), provider_names, "The same for text to speech.")
+    realtime: str = _setting(
+        "SWITCHBOARD_REALTIME",
+        "",
+        any_text,
+        "A remote Realtime service that does the work of all three, such as openai/gpt-realtime.",
+    )
     hedging: bool = _setting(
         "SWITCHBOARD_HEDGING",
         True,
@@ -123,32 +140,42 @@ class Settings:
         "in the agent's file.",
         is_secret=True,
     )
-    openai_api_key: str = _setting("OPENAI_API_KEY", "", secret, "The key of OpenAI.", is_secret=True)
-    openai_base_url: str = _setting(
-        "OPENAI_BASE_URL", "", any_text, "Where OpenAI's server stands, if not at its own address."
-    )
-    deepgram_api_key: str = _setting("DEEPGRAM_API_KEY", "", secret, "The key of Deepgram.", is_secret=True)
-    deepgram_base_url: str = _setting(
-        "DEEPGRAM_BASE_URL", "", any_text, "Where Deepgram's server stands, if not at its own address."
-    )
-    cartesia_api_key: str = _setting("CARTESIA_API_KEY", "", secret, "The key of Cartesia.", is_secret=True)
-    cartesia_base_url: str = _setting(
-        "CARTESIA_BASE_URL", "", any_text, "Where Cartesia's server stands, if not at its own address."
-    )
-    elevenlabs_api_key: str = _setting("ELEVENLABS_API_KEY", "", secret, "The key of ElevenLabs.", is_secret=True)
-    elevenlabs_base_url: str = _setting(
-        "ELEVENLABS_BASE_URL", "", any_text, "Where ElevenLabs's server stands, if not at its own address."
-    )
-    inworld_api_key: str = _setting("INWORLD_API_KEY", "", secret, "The key of Inworld.", is_secret=True)
-    inworld_base_url: str = _setting(
-        "INWORLD_BASE_URL", "", any_text, "Where Inworld's server stands, if not at its own address."
-    )
+    openai_api_key: str = _key("OPENAI", "OpenAI")
+    openai_base_url: str = _place("OPENAI", "OpenAI")
+    deepgram_api_key: str = _key("DEEPGRAM", "Deepgram")
+    deepgram_base_url: str = _place("DEEPGRAM", "Deepgram")
+    cartesia_api_key: str = _key("CARTESIA", "Cartesia")
+    cartesia_base_url: str = _place("CARTESIA", "Cartesia")
+    elevenlabs_api_key: str = _key("ELEVENLABS", "ElevenLabs")
+    elevenlabs_base_url: str = _place("ELEVENLABS", "ElevenLabs")
+    inworld_api_key: str = _key("INWORLD", "Inworld")
+    inworld_base_url: str = _place("INWORLD", "Inworld")
     smart_turn_model: str = _setting(
         "SWITCHBOARD_SMART_TURN_MODEL",
         "",
         any_text,
         "An end-of-turn model for semantic_vad: the path of smart-turn's ONNX file, or `pipecat` to take it out of "
         "an installed pipecat-ai. Empty: the words alone decide.",
+    )
+    egress_allow: tuple[Entry, ...] = _setting(
+        "SWITCHBOARD_EGRESS_ALLOW",
+        (),
+        read_allowed,
+        "What a client or a model may have us reach besides public HTTPS servers: host, host:port, *.domain or "
+        "CIDR, commas between. What the agent's file names is let through without.",
+    )
+    mcp_client_servers: ClientServers = _setting(
+        "SWITCHBOARD_MCP_CLIENT_SERVERS",
+        ClientServers.OFF,
+        lambda text: ClientServers(one_of(*ClientServers)(text)),
+        "Which MCP servers a Realtime client may name: off, listed (in SWITCHBOARD_EGRESS_ALLOW) or public.",
+    )
+    webhook_secret: str = _setting(
+        "SWITCHBOARD_WEBHOOK_SECRET",
+        "",
+        secret,
+        "What webhook tools are signed with: whsec_ and base64, as of openssl rand -base64 32.",
+        is_secret=True,
     )
     messages_file: str = _setting(
         "SWITCHBOARD_MESSAGES_FILE",
@@ -264,7 +291,8 @@ class Settings:
         texts = (getattr(self, setting.field) for setting in SETTINGS if setting.is_secret)
         signing = (key.secret for key in self.jwt_keys)
         turn = (server.credential for server in self.realtime_ice_servers if server.credential)
-        return (*(text for text in texts if text and isinstance(text, str)), *signing, *turn)
+        keys = (key for _, key in self.provider_keys)
+        return (*(text for text in texts if text and isinstance(text, str)), *signing, *turn, *keys)
 
     def http_url(self, path: str) -> str:
         """The URL Twilio knows a path of ours by."""

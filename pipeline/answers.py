@@ -17,6 +17,7 @@ from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import AnyItem, FunctionCallOutput, Message
 from pipeline.item_requests import ItemRequests
+from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.mcp_calls import McpCalls, is_object
 from pipeline.mcp_listings import McpListings
 from pipeline.orders import Orders
@@ -24,9 +25,6 @@ from pipeline.output_line import OutputLine
 from pipeline.own_calls import OwnCalls
 from pipeline.phase import LEGAL_STEPS, Phase
 from pipeline.response import Response, ResponseState
-
-LONGEST_SOUND_MS = 400
-"""Of one delta: more would be late, and long to cut into (Realtime reference, section A.1)."""
 
 MOST_FAILURES = 3
 """Failures in a row that are answered with an apology; one more, and the call ends with words instead."""
@@ -84,7 +82,8 @@ class Answers:
         return (active is not None and active.speaks) or self._own_calls.are_awaited
 
     def fill(self, config: SessionConfig, text: str, sound: bytes) -> list[ServerEvent]:
-        """Sound that is there already: in the answer under way if it has none yet, or as an answer of its own."""
+        """Sound that is there already: an item of the answer under way if that has said nothing yet, or an answer of
+        its own. In the middle of an answer it is heard, and told in no words."""
         response = self.active
         is_own = response is None
         if response is None:
@@ -95,7 +94,7 @@ class Answers:
             text = ""  # it has begun to say something else, into which these words do not fit
         events = [response.created()] if is_own else []
         if text:
-            events += response.say(text if is_own else f"{text} ")
+            events += response.say(text)
         size = config.output_format.bytes_in(LONGEST_SOUND_MS)
         for at in range(0, len(sound), size):
             piece = sound[at : at + size]
@@ -103,9 +102,10 @@ class Answers:
             made = reports.AudioMade(response.id, piece, text if at == 0 else "")
             assert response.spoken_item_id is not None, "sound opens the message"
             self._line.write(response.id, response.spoken_item_id, made, config.output_format)
+        if (text or is_own) and response.spoken_item_id is not None:
+            self._line.ledger.finish(response.spoken_item_id)
+            events += response.settle()
         if is_own:
-            if response.spoken_item_id:
-                self._line.ledger.finish(response.spoken_item_id)
             events += [*response.end(ResponseState.COMPLETED), *self._line.finish(response.id)]
         return events
 

@@ -67,6 +67,7 @@ class Attention:
         self._cue: Cue | None = None
         """None while it is off."""
         self._rate_hz = 0
+        self._item_id = ""
         self._words = ""
         """Of the turn under way, as far as they are known."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -79,8 +80,8 @@ class Attention:
     def see(self, event: ServerEvent) -> None:
         """An event of the session, as it leaves."""
         match event:
-            case SpeechStarted() if self._cue is not None:
-                self._words = ""
+            case SpeechStarted(item_id=item_id) if self._cue is not None:
+                self._item_id, self._words = item_id, ""
                 heard = self._session.heard - round(self._session.s_since_voice * self._rate_hz)
                 self._cue.begin(heard)
             case SpeechStopped() | InputAudioBufferCommitted() | InputAudioBufferCleared():
@@ -95,7 +96,8 @@ class Attention:
         if self._cue is None:
             return
         if isinstance(report, Transcribed):
-            self._words = report.text
+            if report.item_id == self._item_id:
+                self._words = report.text
         elif isinstance(report, SpeechScored) and self._attempt is None:
             verdict = self._cue.hear(report.end, report.probability)
             if verdict == "consider":

@@ -7,7 +7,7 @@ Realtime reference, section G.3. Both spell the same keys within the same bounds
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -72,7 +72,7 @@ class Backchannel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_backchannel(field: Field) -> Backchannel:
-    """The settings of an object of JSON; a key nobody knows is passed over. Raises `BadEvent` with the key's path."""
+    """The settings of a JSON object; keys nobody knows are passed over. Raises `BadEvent` with the key's path."""
     readers: dict[str, Callable[[Field], object]] = {
         **dict.fromkeys(_FLAGS, Field.flag),
         **{name: _whole(bounds) for name, bounds in WHOLES.items()},
@@ -108,7 +108,7 @@ def backchannel_of(table: CheckedTable) -> Backchannel:
         table.fault("allowed_phrases", f"expected at most {MOST_PHRASES} of at most {PHRASE_CHARS} characters")
     settings = Backchannel(
         **values,
-        decider_kind=kind,
+        decider_kind=cast(DeciderKind, kind),
         small_model=table.text("small_model", "") or None,
         prompt_template=table.text("prompt_template", "") or None,
         allowed_phrases=phrases or PHRASES,

@@ -17,7 +17,7 @@ from pipeline.events.conversation import ConversationItemAdded
 from pipeline.events.event import ServerEvent
 from pipeline.events.input_audio import SpeechStarted
 from pipeline.events.items import Message
-from pipeline.events.response import ResponseCreated, ResponseDone
+from pipeline.events.response import ResponseCreated, ResponseDone, ResponseSnapshot
 from pipeline.events.session import SessionCreated, SessionUpdated
 from pipeline.legs.take import can_be_spoken
 from pipeline.patience import Phrase
@@ -32,13 +32,13 @@ from pipeline.small_model import ask, tail_of
 log = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
-    "The answer to the last message takes a moment. Say in a few words, in its language, that you are thinking about "
-    "it. Do not answer it, and promise nothing."
+    "The answer to the last message takes a moment. Say in a few words, in its language, that you are thinking "
+    "about it. Do not answer it, and promise nothing."
 )
 
 
 class Courtesy:
-    """Of one session of a cascade; used from the event loop only. `fill` plays a phrase, if somebody still waits."""
+    """Of one session of a cascade; used from the event loop only. `fill` plays a phrase if somebody still waits."""
 
     def __init__(
         self, session: Session, cascade: Cascade, fill: Callable[[Phrase], None], now: Callable[[], float]
@@ -52,11 +52,12 @@ class Courtesy:
         self._tasks: asyncio.TaskGroup | None = None
         self._waits_for: str | None = None
         """The response under way, until its first sound."""
+        self._since_s: float | None = None
+        """When the client began to wait."""
         self._timer: asyncio.TimerHandle | None = None
-        self._is_due = False
-        """The wait is over, and the response it is for has not begun."""
         self._making: asyncio.Task[None] | None = None
         self._next = 0
+        """Which of the phrases comes next."""
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The session runs."""
@@ -65,7 +66,7 @@ class Courtesy:
     def see(self, event: ServerEvent) -> None:
         """An event of the session, as it leaves."""
         match event:
-            case ResponseCreated(response=response) if response.conversation_id is not None:
+            case ResponseCreated(response=response) if self._may_hold(response):
                 self._waits_for = response.id
             case ResponseDone(response=response) if response.id == self._waits_for:
                 self._heard()
@@ -88,31 +89,89 @@ class Courtesy:
         """Something has happened: somebody may be kept waiting now, or no longer."""
         if not self._settings.enabled:
             return
-        if self._making is not None:
-            return
-        if not self._is_owed:
+        if not self._session.is_keeping_waiting:
+            self._since_s = None
             self._stop()
-        elif self._is_due:
-            self._begin()
-        elif self._timer is None:
-            wait_s = self._ration.wait_s(self._now(), is_first_reply=self._is_first_reply)
-            if wait_s is not None:
-                self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
+            return
+        if self._since_s is None:
+            self._since_s = self._now()
+        if self._waits_for is None or self._timer is not None or self._making is not None:
+            return
+        wait_s = self._ration.wait_s(self._since_s, self._now(), is_first_reply=self._is_first_reply)
+        if wait_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin)
 
     def leave(self) -> None:
         """The session ends."""
         self._settings = Responsiveness()
         self._stop()
 
-    @property
-    def _is_owed(self) -> bool:
-        """Sound is, and none of it has come."""
-        session = self._session
-        if session.config.output_modality != "audio" or not session.is_keeping_waiting:
-            return False
-        return self._waits_for is not None or not self._has_answered
+    def _may_hold(self, response: ResponseSnapshot) -> bool:
+        """A filler is in the session's format: a response that asked for another, or for text, has none."""
+        is_spoken = response.conversation_id is not None and response.output_modality == "audio"
+        return is_spoken and response.output_format == self._session.config.output_format
 
     @property
     def _is_first_reply(self) -> bool:
         items = self._session.conversation.items
         return not any(isinstance(item, Message) and item.role == "assistant" for item in items)
+
+    def _heard(self) -> None:
+        """The answer sounds, or is over."""
+        self._waits_for = None
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._making is not None:
+            self._making.cancel()
+            self._making = None
+
+    def _begin(self) -> None:
+        assert self._tasks is not None, "only a running session keeps anybody waiting"
+        self._timer = None
+        self._ration.take(self._now())
+        self._making = self._tasks.create_task(self._make(self._settings))
+
+    async def _make(self, settings: Responsiveness) -> None:
+        phrase: Phrase | None = None
+        try:
+            async with asyncio.timeout(settings.hard_deadline_ms / 1000):
+                phrase = await self._phrase(settings)
+        except TimeoutError:
+            log.info("no filler: it was not ready within %d ms", settings.hard_deadline_ms)
+        except ProviderError as error:
+            log.info("no filler: %s", error)
+        except Exception:
+            log.exception("a filler failed by a fault of ours")
+        self._making = None
+        if phrase is not None:
+            self._fill(phrase)
+
+    async def _phrase(self, settings: Responsiveness) -> Phrase | None:
+        config, cascade = self._session.config, self._cascade
+        text = await self._think(settings) if settings.small_model is not None else self._next_filler()
+        if not can_be_spoken(text):
+            return None
+        sound = await cascade.phrases.say(
+            cascade.voice, text, own_name=cascade.voice_name, asked=config.voice, speed=config.speed
+        )
+        return Phrase(text, transcode(sound, PCM_24K, config.output_format)) if sound else None
+
+    async def _think(self, settings: Responsiveness) -> str:
+        prompt = Prompt(
+            instructions=settings.prompt_template or INSTRUCTIONS,
+            items=tail_of(told(self._session.conversation.items), settings.history_tail_items),
+            max_output_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+        )
+        return await ask(self._cascade.model, prompt)
+
+    def _next_filler(self) -> str:
+        language = self._session.config.language
+        if language is not None and not language.lower().startswith("en"):
+            return ""  # better nothing than another language
+        self._next += 1
+        return FILLERS[(self._next - 1) % len(FILLERS)]

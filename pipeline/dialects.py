@@ -39,11 +39,21 @@ NAMES: dict[Dialect, dict[str, str]] = {
 }
 """GA name to the dialect's, where they differ."""
 
+_INWORLDS = frozenset(
+    {
+        "response.backchannel.audio.delta",
+        "response.backchannel.audio.done",
+        "response.backchannel.skipped",
+    }
+)
+"""Inworld's additions (Realtime reference, section G.4); strict clients of others would stumble over them."""
+
 UNSPOKEN: dict[Dialect, frozenset[str]] = {
-    Dialect.GA: frozenset(),
+    Dialect.GA: _INWORLDS,
     Dialect.IW: frozenset(),
-    Dialect.SEED: frozenset(),
-    Dialect.BETA: frozenset(
+    Dialect.SEED: _INWORLDS,
+    Dialect.BETA: _INWORLDS
+    | frozenset(
         {
             "conversation.item.done",
             "input_audio_buffer.timeout_triggered",

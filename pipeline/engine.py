@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import assert_never
@@ -21,12 +22,12 @@ from pipeline.cascade_worker import CascadeWorker
 from pipeline.commands import Command
 from pipeline.events.error import ErrorEvent
 from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.input_audio import InputAudioBufferAppend, SpeechStarted
+from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.session import SessionUpdated
 from pipeline.keypad import Keypad
+from pipeline.manners import Manners
 from pipeline.mcp_errands import McpErrands, McpTools
-from pipeline.observations import FillerPlayed, Observation, ToolNoted, ToolTimed
-from pipeline.patience import Patience, Phrase
+from pipeline.observations import Observation, ToolNoted, ToolTimed
 from pipeline.phrasebook import Phrasebook
 from pipeline.prompts import told
 from pipeline.reports import (
@@ -97,8 +98,15 @@ class Engine:
         self._watchers: list[Callable[[ServerEvent], None]] = []
         self.serves_mcp = mcp is not None
         self._errands = McpErrands(mcp, self.report)
-        self._phrasebook = phrasebook
-        self._patience = Patience(lambda: session.is_keeping_waiting, self._fill)
+        self._manners = Manners(
+            session,
+            backend if isinstance(backend, Cascade) else None,
+            phrasebook,
+            perform=self._perform,
+            observe=observe,
+            now=now,
+            chance=random.random,
+        )
         self._keypad = Keypad(facts or {}, session.config.output_format, self._play, self._note)
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -123,9 +131,8 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 working = self._tasks.create_task(self._worker.run())
+                self._manners.begin(self._tasks)
                 self._perform(self._session.open())
-                if self._phrasebook is not None:
-                    self._patience.have(self._phrasebook.phrases(self._session.config.output_format))
                 if greeting:
                     self._perform(self._session.say(greeting))
                 hang_up = await self._end
@@ -214,15 +221,14 @@ class Engine:
         outputs = self._session.report(report)
         if outputs:
             self._perform(outputs)
-        if kind is AudioMade:
-            self._patience.answered()
+        self._manners.hear(report)
         if kind is SpeechScored:
             self._has_kept_up.set()
             if not self._transport.plays:
                 self._ear.hurry()
         elif kind is Played or kind is Flushed or kind is AudioMade:
             self._ear.hurry()
-            self._patience.look()
+            self._manners.look()
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""
@@ -241,8 +247,7 @@ class Engine:
                         watcher(output)
                     self._worker.see(output)
                     self._keypad.see(output)
-                    if type(output) is SpeechStarted:
-                        self._patience.answered()
+                    self._manners.see(output)
                     self._turns.see(output)
                     self._observe(output)
                     if type(output) is SessionUpdated:
@@ -250,11 +255,7 @@ class Engine:
         finally:
             self._is_performing = False
         if self.is_running:
-            self._patience.look()
-
-    def _fill(self, phrase: Phrase) -> None:
-        self._perform(self._session.fill(phrase.text, phrase.sound))
-        self._observe(FillerPlayed(phrase.text))
+            self._manners.look()
 
     def _play(self, sound: bytes) -> bool:
         outputs = self._session.play(sound)
@@ -331,7 +332,7 @@ class Engine:
 
     def _leave(self) -> None:
         """Stop all work but functions: what they have begun is done, and the conversation should know."""
-        self._patience.leave()
+        self._manners.leave()
         self._perform(self._session.close())
         self._errands.leave()
         self._worker.leave()

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 MIB = 1024 * 1024
 
+LONGEST_SOUND_MS = 400
+"""Of one report and so of one delta, whatever a voice makes at once: more would be late, and long to cut into
+(Realtime reference, section A.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

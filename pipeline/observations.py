@@ -77,6 +77,15 @@ class FillerPlayed:
 
 
 @dataclass(frozen=True, slots=True)
+class Backchannelled:
+    """A caller who speaks has heard a short acknowledgement."""
+
+    phrase: str
+    after_s: float
+    """From the moment it was considered until its sound was there."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderTimed:
     """A provider's work on one request came to its end."""
 
@@ -134,6 +143,7 @@ Observation: TypeAlias = (
     | ToolNoted
     | Anticipated
     | FillerPlayed
+    | Backchannelled
     | ProviderTimed
     | Hedged
     | FellBack

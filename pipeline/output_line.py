@@ -35,8 +35,8 @@ class OutputLine:
 
     @property
     def is_sounding(self) -> bool:
-        """Something we play is still to be heard."""
-        return self.plays and not self.ledger.is_drained
+        """Something we play is still to be heard; a murmur alone is nothing."""
+        return self.plays and self.ledger.position < self.ledger.spoken_end
 
     def follow(self, format: AudioFormat) -> None:
         """Another format from now on; only before the first sound."""
@@ -52,6 +52,10 @@ class OutputLine:
             self.kept.write(item_id, made.audio)
         if self.plays:
             self._playout.write(response_id, begins, self.ledger.end)
+
+    def murmur(self, audio: bytes) -> None:
+        """Sound that belongs to no answer, in the session's format."""
+        self.ledger.write_murmur(self._format.samples_in(audio))
 
     def play(self, position: int) -> list[ServerEvent]:
         """The loudspeaker has come this far."""

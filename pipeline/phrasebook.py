@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from pipeline.audio.apology import ONE_MOMENT_TEXT, one_moment
@@ -17,14 +15,12 @@ from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import transcode
 from pipeline.patience import Phrase
 from pipeline.provider import ProviderError, Voice
+from pipeline.spoken_phrases import say
 
 log = logging.getLogger(__name__)
 
 SPEAK_LIMIT_S = 5.0
 """For one phrase. The start of the gateway waits for it."""
-
-LONGEST_PHRASE_S = 10
-"""Of sound; a voice that does not end is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +38,20 @@ class Phrasebook:
         self._spoken: list[_Spoken] = []
         self._made: dict[AudioFormat, tuple[Phrase, ...]] = {}
 
-    async def speak(self, voice: Voice, voice_name: str | None) -> None:
-        """Have all phrases spoken; those that cannot be are left out."""
+    async def speak(self, voice: Voice, voice_name: str | None) -> bool:
+        """Have all phrases spoken. False if the voice failed; those it had spoken stay."""
         self._made.clear()
         self._spoken = []
         for text in self._texts:
             try:
                 async with asyncio.timeout(SPEAK_LIMIT_S):
-                    sound = await _say(voice, voice_name, text)
+                    sound = await say(voice, voice_name, text)
             except (ProviderError, TimeoutError) as error:
                 log.warning("%s cannot say %r beforehand: %s", voice.name, text, error or "no answer")
-                return
+                return False
             if sound:
                 self._spoken.append(_Spoken(text, sound, voice.formats[0]))
+        return True
 
     def phrases(self, format: AudioFormat) -> tuple[Phrase, ...]:
         """The phrases in this format; the recording, if there are phrases to be said and none was spoken."""
@@ -65,17 +62,3 @@ class Phrasebook:
         if not self._made[format] and self._texts:
             return (Phrase(ONE_MOMENT_TEXT, one_moment(format)),)
         return self._made[format]
-
-
-async def _say(voice: Voice, name: str | None, text: str) -> bytes:
-    async def clauses() -> AsyncGenerator[str, None]:
-        yield text
-
-    format, sound = voice.formats[0], bytearray()
-    most = format.bytes_in(LONGEST_PHRASE_S * 1000)
-    async with aclosing(clauses()) as words, aclosing(voice.speak(words, format=format, voice=name)) as pieces:
-        async for piece in pieces:
-            sound += piece.audio
-            if len(sound) > most:
-                break
-    return bytes(sound[:most])

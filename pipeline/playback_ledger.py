@@ -72,6 +72,8 @@ class PlaybackLedger:
         """Position after the last sample made."""
         self.position = 0
         """How far the loudspeaker has come."""
+        self.spoken_end = 0
+        """Position after the last sample of an item: sound behind it says nothing."""
 
     @property
     def is_drained(self) -> bool:
@@ -88,6 +90,11 @@ class PlaybackLedger:
         if text:
             entry.clauses.append(self._clause(entry, text, words))
         entry.samples += samples
+        self.end += samples
+        self.spoken_end = self.end
+
+    def write_murmur(self, samples: int) -> None:
+        """Sound of no item was made. Only between items, never in the middle of one."""
         self.end += samples
 
     def _clause(self, entry: _Entry, text: str, words: tuple[WordTime, ...]) -> _Clause:
@@ -119,6 +126,7 @@ class PlaybackLedger:
                 entry.cut_at = max(0, self.position - entry.begins)
                 cut.append(self.heard(item_id))
         self.end = self.position
+        self.spoken_end = min(self.spoken_end, self.end)
         return cut
 
     def truncate(self, item_id: str, audio_end_ms: int) -> Heard:

@@ -22,6 +22,7 @@ from pipeline.legs.means import Means
 from pipeline.legs.model_leg import MODEL_STALL_S, ModelLeg
 from pipeline.legs.pace import Pace
 from pipeline.legs.voice_leg import VOICE_STALL_S, Manner, SpareVoice, VoiceLeg
+from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.observations import Observation
 from pipeline.provider import (
     CutOff,
@@ -37,12 +38,9 @@ from pipeline.provider import (
 )
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
 from pipeline.sentences import Clauses
+from pipeline.spoken_phrases import SpokenPhrases
 
 __all__ = ["CLAUSES_AHEAD", "LONGEST_SOUND_MS", "MODEL_STALL_S", "VOICE_STALL_S", "Cascade", "Responder"]
-
-LONGEST_SOUND_MS = 400
-"""Of one report and so of one delta, whatever a voice makes at once: more would be late, and long to cut into
-(Realtime reference, section A.1)."""
 
 CLAUSES_AHEAD = 8
 """Clauses the model may be ahead of the voice; then it waits, so an endless answer cannot fill the memory."""
@@ -64,6 +62,18 @@ class Cascade:
     """Whether whoever is slow is asked a second time: for providers that answer each request on its own."""
     pace: Pace = field(default_factory=Pace)
     """What is known of the providers' pace: one for all sessions of a process."""
+    phrases: SpokenPhrases = field(default_factory=SpokenPhrases)
+    """What the voice has said before and may say again; as `pace`."""
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether all who may think take images."""
+        return all(model.takes_images for model in self.models)
+
+    @property
+    def hears_sound(self) -> bool:
+        """A cascade answers words."""
+        return False
 
     @property
     def transcribers(self) -> tuple[Transcriber, ...]:

@@ -129,6 +129,10 @@ class Response:
         events.append(wire.OutputAudioDelta(event_id=self._make_id("event"), delta=audio, **self._where(spoken)))
         return events
 
+    def settle(self) -> list[ServerEvent]:
+        """What was said so far is an item of its own; what follows is another."""
+        return self._close_message("completed")
+
     def call(self, call_id: str, name: str, arguments: str) -> list[ServerEvent]:
         """The model asked for a function, with all its arguments at once."""
         index, item_id = self._take_index(), self._make_id("item")

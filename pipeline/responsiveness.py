@@ -56,7 +56,7 @@ class Responsiveness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_responsiveness(field: Field) -> Responsiveness:
-    """The settings of an object of JSON; a key nobody knows is passed over. Raises `BadEvent` with the key's path."""
+    """The settings of a JSON object; keys nobody knows are passed over. Raises `BadEvent` with the key's path."""
     readers: dict[str, Callable[[Field], object]] = {
         "enabled": Field.flag,
         "enable_filler_on_first_assistant_reply": Field.flag,
@@ -97,17 +97,17 @@ class Ration:
         self._said += 1
         self._said_at_s = now_s
 
-    def wait_s(self, now_s: float, *, is_first_reply: bool) -> float | None:
-        """How long from the beginning of a wait until a filler may come; None: none may."""
+    def wait_s(self, since_s: float, now_s: float, *, is_first_reply: bool) -> float | None:
+        """How long from now until one who waits since `since_s` may be told so; None: not in this turn."""
         settings = self._settings
         if self._said >= settings.max_initial_per_turn:
             return None
         if is_first_reply and not settings.enable_filler_on_first_assistant_reply:
             return None
-        gap_s = 0.0
+        due_s = since_s + settings.initial_wait_timeout_ms / 1000
         if self._said_at_s is not None:
-            gap_s = self._said_at_s + settings.min_filler_gap_ms / 1000 - now_s
-        return max(settings.initial_wait_timeout_ms / 1000, gap_s)
+            due_s = max(due_s, self._said_at_s + settings.min_filler_gap_ms / 1000)
+        return max(0.0, due_s - now_s)
 
 
 def _whole(bounds: tuple[int, int]) -> Callable[[Field], object]:

@@ -28,6 +28,7 @@ from pipeline.kept_audio import KeptAudio
 from pipeline.limits import USUAL, Limits
 from pipeline.mcp_calls import McpCalls
 from pipeline.mcp_listings import McpListings
+from pipeline.murmurs import Murmurs
 from pipeline.output_line import OutputLine
 from pipeline.output_requests import OutputRequests
 from pipeline.phase import Phase
@@ -97,6 +98,7 @@ class Session:
             hears_sound=hears_sound,
             anticipates=anticipates,
         )
+        self.murmurs = Murmurs(self._turns, self._answers, self._line, make_id)
 
     @property
     def phase(self) -> Phase:

@@ -102,9 +102,9 @@ class Toolbox:
         """What the model is told of them."""
         return tuple(tool.described for tool in self._tools.values())
 
-    def with_more(self, tools: tuple[Tool, ...]) -> Toolbox:
-        """Those and these; of two with one name, the one that was there."""
-        return Toolbox((*tools, *self._tools.values()))
+    def learn(self, tools: tuple[Tool, ...]) -> None:
+        """Have these as well, for sessions that begin from now on; of two with one name, the one that was there."""
+        self._tools = {tool.described.name: tool for tool in tools} | self._tools
 
     async def call(self, name: str, arguments: str, controls: CallControls | None = None) -> ToolResult:
         """Run a function; its failure is its result. Only a name that is not in `names` raises KeyError."""

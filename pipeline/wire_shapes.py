@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from pipeline.audio.formats import AudioFormat, Encoding
 from pipeline.dialects import Dialect
+from pipeline.events import backchannel as back
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio, mcp, output_audio
 from pipeline.events import response as resp
@@ -58,6 +59,8 @@ def shaped(event: ServerEvent, told: Told) -> object:
             return _arguments_in_beta(event)
         case conv.ConversationCreated() | conv.TranscriptionCompleted() | conv.TranscriptionFailedEvent():
             return _fields(event, **_of_conversation(event))
+        case back.BackchannelAudioDelta():
+            return _fields(event, backchannel_id=event.backchannel_id, delta=event.delta)
         case input_audio.DtmfEventReceived():
             pressed_at_s = int(told.opened_at_s + event.received_at / 1000)
             return _fields(event, event=event.event, received_at=pressed_at_s)
@@ -92,6 +95,8 @@ def shaped(event: ServerEvent, told: Told) -> object:
             | mcp.McpCallInProgress()
             | mcp.McpCallCompleted()
             | mcp.McpCallFailed()
+            | back.BackchannelAudioDone()
+            | back.BackchannelSkipped()
             | ErrorEvent()
         ):
             return event

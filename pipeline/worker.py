@@ -88,6 +88,8 @@ class Remote(Protocol):
     """A remote Realtime service: one for all sessions, a worker for each."""
 
     takes_images: bool
+    hears_sound: bool
+    """It hears the caller itself, and needs no words to answer."""
 
     def engage(self, seat: Seat) -> Worker:
         """A worker for a session that begins."""

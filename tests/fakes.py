@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from pipeline.audio.formats import PCMU, AudioFormat
+from pipeline.events.backchannel import BackchannelAudioDelta
 from pipeline.events.event import ServerEvent
 from pipeline.events.response import OutputAudioDelta
 from pipeline.provider import ModelOutput, Prompt, ProviderError, Speech, TextDelta, Transcript, WordTime
@@ -225,6 +226,8 @@ class FakePhone:
         self.told.append(event)
         if isinstance(event, OutputAudioDelta):
             self._hold(self._waiting + len(event.delta))
+        elif isinstance(event, BackchannelAudioDelta):
+            self._hold(self._waiting + len(event.line))
 
     def flush(self) -> int:
         self.told.append("flush")

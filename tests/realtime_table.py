@@ -59,13 +59,9 @@ INWORLDS = (
 )
 """Inworld's additions (Realtime reference, section G.4), which no package lists."""
 
-_BACKCHANNEL = "no backchannels are spoken"
 NOT_HERE = {
     "conversation.item.input_audio_transcription.segment": "needs a transcriber that tells speakers apart",
     "ping": "asks for no answer, and strict clients report it as an unknown event",
-    "response.backchannel.audio.delta": _BACKCHANNEL,
-    "response.backchannel.audio.done": _BACKCHANNEL,
-    "response.backchannel.skipped": _BACKCHANNEL,
     "input_audio_buffer.turn_suggestion": "turn detection keeps its estimates to itself",
     "input_audio_buffer.turn_suggestion_revoked": "turn detection keeps its estimates to itself",
     "conversation.item.input_audio_transcription.updated": "takes back words; transcription here only adds",
@@ -150,7 +146,7 @@ def spelling(event: str) -> str:
     if event in BETA_OWN:
         return "beta only"
     told = []
-    for dialect in (Dialect.BETA, Dialect.SEED):
+    for dialect in (Dialect.GA, Dialect.BETA, Dialect.SEED):
         if event in UNSPOKEN[dialect]:
             told.append(f"not in {dialect.value}")
         elif event in NAMES[dialect]:

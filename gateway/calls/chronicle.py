@@ -15,9 +15,11 @@ from gateway.metrics import Metrics
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
+from pipeline.events.backchannel import BackchannelSkipped
 from pipeline.events.error import ErrorEvent
 from pipeline.events.items import Message
 from pipeline.observations import (
+    Backchannelled,
     CutShort,
     FillerPlayed,
     Interrupted,
@@ -88,6 +90,12 @@ class Chronicle:
             case FillerPlayed(text=text):
                 self._metrics.fillers.inc()
                 self._write("filler", text=text)
+            case Backchannelled(phrase=phrase, after_s=after_s):
+                self._metrics.backchannels.inc()
+                self._metrics.backchannel_s.observe(after_s)
+                self._write("backchannel", text=phrase, after_ms=_ms(after_s))
+            case BackchannelSkipped(reason=reason):
+                self._metrics.backchannels_skipped.labels(reason).inc()
             case ProviderTimed(provider=provider, kind=kind, error=error_name, seconds=seconds):
                 self._metrics.provider_request_s.labels(provider, kind).observe(seconds)
                 if error_name is not None:

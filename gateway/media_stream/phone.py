@@ -15,6 +15,7 @@ from gateway.media_stream.messages import StreamWriter
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.playback import Playback
 from gateway.metrics import Metrics
+from pipeline.events.backchannel import BackchannelAudioDelta
 from pipeline.events.event import ServerEvent
 from pipeline.events.response import OutputAudioDelta
 from pipeline.reports import Played, Report
@@ -60,11 +61,10 @@ class Phone:
 
     def send(self, event: ServerEvent) -> None:
         """Queue sound; a phone has no use for any other event."""
-        if type(event) is OutputAudioDelta and not self._is_closed:
-            self._playback.push(event.delta)
-            if not self._playback.has_room:
-                self._has_room.clear()
-            self._pump()
+        if type(event) is OutputAudioDelta:
+            self._push(event.delta)
+        elif type(event) is BackchannelAudioDelta:
+            self._push(event.line)
 
     def flush(self) -> int:
         position = self._playback.flush(self._pacer.now())
@@ -104,6 +104,14 @@ class Phone:
             self.close()  # the socket is gone, and whoever reads it is told so
         except RuntimeError:
             self._give_up()  # the server has closed it for its own reasons, and tells nobody
+
+    def _push(self, audio: bytes) -> None:
+        if self._is_closed or not audio:
+            return
+        self._playback.push(audio)
+        if not self._playback.has_room:
+            self._has_room.clear()
+        self._pump()
 
     def _give_up(self) -> None:
         """Nobody will hear any more of this."""

@@ -46,6 +46,7 @@ from pipeline.session import Session
 from pipeline.toolbox import Toolbox
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
+from pipeline.worker import Remote
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Exchange:
     activity: SpeechActivity
     pacer: Pacer
     agent: Agent
-    cascade: Cascade
+    backend: Cascade | Remote
     toolbox: Toolbox
     make_id: Callable[[str], str]
     lead_ms: int
@@ -83,6 +84,8 @@ class Exchange:
     directory: Directory = field(default_factory=Directory)
     """Where calls that are streaming can be joined by side-bands, under their CallSid."""
     end_of_turn: EndOfTurn | None = None
+    anticipates: bool = False
+    """Whether answers are begun before it is certain that the caller has finished."""
     phrasebook: Phrasebook | None = None
     """What is said while an answer is slow."""
 
@@ -217,6 +220,8 @@ class _Stream:
             apology=exchange.agent.apology,
             history=call.history,
             limits=PHONE_LIMITS,
+            hears_sound=exchange.backend.hears_sound,
+            anticipates=exchange.anticipates,
         )
         playback = Playback(start.audio_format, exchange.lead_ms)
         phone = Phone(
@@ -230,7 +235,7 @@ class _Stream:
         )
         engine = self._engine = Engine(
             session,
-            exchange.cascade,
+            exchange.backend,
             phone,
             activity=exchange.activity,
             toolbox=exchange.toolbox,

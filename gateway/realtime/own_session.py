@@ -61,7 +61,9 @@ async def _hold(
         studio.make_id,
         plays=False,
         limits=studio.limits,
-        takes_images=studio.cascade.model.takes_images,
+        takes_images=studio.backend.takes_images,
+        hears_sound=studio.backend.hears_sound,
+        anticipates=studio.settings.preemptive,
     )
     floor, allowance = Floor(), studio.allowances.of(owner, studio.now())
     wire = Wire(
@@ -86,7 +88,7 @@ async def _hold(
     )
     engine = Engine(
         session,
-        studio.cascade,
+        studio.backend,
         connection.peer,
         activity=studio.activity,
         toolbox=Toolbox(()),

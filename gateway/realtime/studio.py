@@ -19,6 +19,7 @@ from pipeline.mcp_errands import McpTools
 from pipeline.responder import Cascade
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
+from pipeline.worker import Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Studio:
     metrics: Metrics
     activity: SpeechActivity
     agent: Agent
-    cascade: Cascade
+    backend: Cascade | Remote
     limits: Limits
     make_id: Callable[[str], str]
     admits: Callable[[], bool]

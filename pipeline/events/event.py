@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from pipeline.events import conversation, error, input_audio, mcp, output_audio, response, session
+from pipeline.events import backchannel, conversation, error, input_audio, mcp, output_audio, response, session
 
 ClientEvent: TypeAlias = (
     session.SessionUpdate
@@ -64,5 +64,8 @@ ServerEvent: TypeAlias = (
     | mcp.McpCallInProgress
     | mcp.McpCallCompleted
     | mcp.McpCallFailed
+    | backchannel.BackchannelAudioDelta
+    | backchannel.BackchannelAudioDone
+    | backchannel.BackchannelSkipped
     | error.ErrorEvent
 )

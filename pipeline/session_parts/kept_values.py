@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from pipeline.backchannel import read_backchannel
+from pipeline.responsiveness import read_responsiveness
 from pipeline.session_parts.field import KEPT_BYTES, Field, encoded_bytes
 
 _LOGPROBS = "item.input_audio_transcription.logprobs"
@@ -86,6 +88,10 @@ def read_provider_data(field: Field, present: dict[str, Any] | None) -> dict[str
         fields["auto_tool_response"].flag()
     for name in _PROVIDERS_OBJECTS & fields.keys():
         fields[name].members()
+    if "backchannel" in fields:
+        read_backchannel(fields["backchannel"])
+    if "responsiveness" in fields:
+        read_responsiveness(fields["responsiveness"])
     after = _laid_over(present or {}, cast(dict[str, Any], field.value))
     if encoded_bytes(after, field) > KEPT_BYTES:
         raise field.refused(f"Invalid value: longer than {KEPT_BYTES} bytes as JSON, with what is there already.")

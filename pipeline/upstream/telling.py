@@ -14,6 +14,7 @@ from typing import Final
 from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Respond
+from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.provider import ProviderError
 from pipeline.reports import AudioMade, Finished, Report, TextMade, ToolRequested
 from pipeline.timing import Timing
@@ -28,9 +29,6 @@ SOUND_LIMIT_S: Final = 1.5
 
 FRAME_MS: Final = 20
 """Sound is cut between the frames of the telephone."""
-
-LONGEST_SOUND_MS: Final = 400
-"""Of one report and so of one delta (Realtime reference, section A.1)."""
 
 
 class Stalled(ProviderError):

@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
-from pipeline.commands import Respond
+from pipeline.commands import Anticipate, Respond
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import FunctionCall, FunctionCallOutput
@@ -72,6 +72,12 @@ class RemoteWorker:
 
     def leave(self) -> None:
         self._hearing.leave()
+
+    def anticipate(self, command: Anticipate, usual: AudioFormat) -> None:
+        """Left: what a remote service has begun can be heard."""
+
+    def abandon(self) -> None:
+        """Nothing was anticipated."""
 
     def see(self, event: ServerEvent) -> None:
         """What the remote must know of it is sent at once, so it stands before whatever is asked next."""

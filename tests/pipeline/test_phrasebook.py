@@ -8,7 +8,8 @@ from pipeline.audio.apology import ONE_MOMENT_TEXT, one_moment
 from pipeline.audio.formats import PCM_24K, PCMU
 from pipeline.audio.transcode import transcode
 from pipeline.patience import Phrase
-from pipeline.phrasebook import LONGEST_PHRASE_S, Phrasebook
+from pipeline.phrasebook import Phrasebook
+from pipeline.spoken_phrases import LONGEST_PHRASE_S
 from tests.fakes import SPEECH_BYTE, STALL, WORD_MS, FakeVoice, Wait, failure
 from tests.virtual_time import VIRTUAL_TIME, VirtualTime
 

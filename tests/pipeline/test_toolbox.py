@@ -125,7 +125,8 @@ async def test_an_endless_result_is_cut_and_says_so() -> None:
 
 def test_of_two_tools_with_one_name_the_one_that_was_there_stays() -> None:
     mine, theirs = Tool(FunctionTool("echo", "mine"), echo), Tool(FunctionTool("echo", "theirs"), hang)
-    toolbox = Toolbox((mine,)).with_more((theirs, Tool(FunctionTool("more"), hang, awaits_caller=True)))
+    toolbox = Toolbox((mine,))
+    toolbox.learn((theirs, Tool(FunctionTool("more"), hang, awaits_caller=True)))
     assert toolbox["echo"] is mine
     assert toolbox.names == {"echo", "more"}
     assert toolbox.patient == {"more"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pipeline.audio.formats import PCMU
 from pipeline.dialects import Dialect
+from pipeline.events import backchannel as back
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio, mcp, output_audio
 from pipeline.events import response as resp
@@ -606,4 +607,33 @@ OF_MCP = [
     ),
 ]
 
-EXAMPLES = [*ITEMS, *MCP_ITEMS, *RESPONSES, *OF_RESPONSES, *OF_MCP, *OTHERS]
+IW_ALONE: dict[Dialect, str | None] = {GA: None, BETA: None, SEED: None}
+
+OF_BACKCHANNELS = [
+    Example(
+        "sound of a backchannel",
+        back.BackchannelAudioDelta(event_id="e", backchannel_id="b", delta=b"ABC", line=b"never shown"),
+        '{"type":"response.backchannel.audio.delta","event_id":"e","backchannel_id":"b","delta":"QUJD"}',
+        IW_ALONE,
+    ),
+    Example(
+        "a backchannel done",
+        back.BackchannelAudioDone(event_id="e", backchannel_id="b", phrase="mm-hm"),
+        '{"type":"response.backchannel.audio.done","event_id":"e","backchannel_id":"b","phrase":"mm-hm"}',
+        IW_ALONE,
+    ),
+    Example(
+        "a backchannel that missed its deadline",
+        back.BackchannelSkipped(event_id="e", reason="deadline_missed", backchannel_id="b"),
+        '{"type":"response.backchannel.skipped","event_id":"e","reason":"deadline_missed","backchannel_id":"b"}',
+        IW_ALONE,
+    ),
+    Example(
+        "a backchannel never tried",
+        back.BackchannelSkipped(event_id="e", reason="min_gap_not_elapsed"),
+        '{"type":"response.backchannel.skipped","event_id":"e","reason":"min_gap_not_elapsed"}',
+        IW_ALONE,
+    ),
+]
+
+EXAMPLES = [*ITEMS, *MCP_ITEMS, *RESPONSES, *OF_RESPONSES, *OF_MCP, *OF_BACKCHANNELS, *OTHERS]

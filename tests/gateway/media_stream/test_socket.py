@@ -155,7 +155,7 @@ class House:
                 activity=self.activity.as_service,
                 pacer=Pacer(),
                 agent=self.agent,
-                cascade=Cascade(self.transcriber, self.model, self.voice),
+                backend=Cascade(self.transcriber, self.model, self.voice),
                 toolbox=Toolbox(self.tools),
                 make_id=Ids(),
                 lead_ms=LEAD_MS,

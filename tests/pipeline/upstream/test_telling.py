@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.audio.formats import PCM_24K, PCMU, AudioFormat
 from pipeline.commands import Respond
+from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.provider import Prompt, ProviderError
 from pipeline.reports import AudioMade, Finished, Report, TextMade, ToolRequested
 from pipeline.timing import Timing
 from pipeline.upstream.answer import Answer
-from pipeline.upstream.telling import BEGIN_LIMIT_S, LONGEST_SOUND_MS, SOUND_LIMIT_S, Stalled, Telling
+from pipeline.upstream.telling import BEGIN_LIMIT_S, SOUND_LIMIT_S, Stalled, Telling
 from pipeline.upstream.wire import Called, Ended, ItemBegan, OfResponse, Sound, SoundDone, Text, Usage
 from tests.virtual_time import VIRTUAL_TIME, VirtualTime, now_s, settle
 
