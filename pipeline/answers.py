@@ -82,7 +82,7 @@ class Answers:
         return (active is not None and active.speaks) or self._own_calls.are_awaited
 
     def fill(self, config: SessionConfig, text: str, sound: bytes) -> list[ServerEvent]:
-        """Sound that is there already: an item of the answer under way if that has said nothing yet, or an answer of
+        """Sound that is there already: an item of the answer under way if that has said nothing, or an answer of
         its own. In the middle of an answer it is heard, and told in no words."""
         response = self.active
         is_own = response is None
