@@ -14,6 +14,7 @@ from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig, Transcription
 from pipeline.events.items import FunctionCallOutput, Message
 from pipeline.observations import Observation
+from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
 from pipeline.session import Session
 from pipeline.toolbox import Tool, Toolbox
@@ -107,12 +108,15 @@ async def phone_call(
     greeting: str = "",
     activity: FakeActivity | None = None,
     end_of_turn: EndOfTurn | None = None,
+    phrasebook: Phrasebook | None = None,
 ) -> AsyncIterator[PhoneCall]:
     """A call that runs until the block ends or it hangs up. Nothing of it is left behind: no task, no generator."""
     before = asyncio.all_tasks()
     toolbox = Toolbox(tools)
     phone, activity = phone or FakePhone(), activity or FakeActivity()
-    session = Session(config, Ids(), plays=phone.plays, own_tools=toolbox.names, apology=APOLOGY)
+    session = Session(
+        config, Ids(), plays=phone.plays, own_tools=toolbox.names, patient_tools=toolbox.patient, apology=APOLOGY
+    )
     transcriber, model, voice = transcriber or FakeTranscriber(), model or FakeModel(), voice or FakeVoice()
     cascade = Cascade(transcriber, model, voice, "anna")
     observed: list[tuple[float, Observation]] = []
@@ -125,6 +129,8 @@ async def phone_call(
         observe=lambda observation: observed.append((now_s(), observation)),
         now=now_s,
         end_of_turn=end_of_turn,
+        facts={"call_sid": "CA1"},
+        phrasebook=phrasebook,
     )
     async with asyncio.timeout(LONGEST_CALL_S), asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(phone.play(engine.report))
