@@ -169,11 +169,11 @@ def read_error_report(form: Mapping[str, str]) -> ErrorReport:
 
 def read_dial_result(form: Mapping[str, str]) -> DialResult:
     """The request of a `<Dial>`'s action (https://www.twilio.com/docs/voice/twiml/dial). Raises `WebhookError`."""
-    status = _required(form, "DialCallStatus", _DIAL_STATUS, "a status such as completed or no-answer")
     return DialResult(
         call_sid=_call_sid(form),
         account_sid=_account_sid(form),
-        was_answered=status in ("completed", "answered"),
+        was_answered=_required(form, "DialCallStatus", _DIAL_STATUS, "a status such as completed or no-answer")
+        in ("completed", "answered"),
     )
 
 

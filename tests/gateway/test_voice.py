@@ -17,10 +17,17 @@ from hypothesis import strategies as st
 from gateway import logs, voice
 from gateway.calls.call import RESUMES_PER_MINUTE, CallState, EndReason
 from gateway.errors import TokenRefused
-from gateway.voice import ALL_BUSY, APOLOGY
+from gateway.voice import ALL_BUSY, APOLOGY, NOBODY_ANSWERED
 from tests.gateway.signed import ACCOUNT, CALL, FORM_TYPE, PUBLIC_URL, SETTINGS, STREAM, VOICE, Clock, House, sign
 
-ROUTES = ["/twilio/voice", "/twilio/stream-ended", "/twilio/fallback", "/twilio/status", "/twilio/stream"]
+ROUTES = [
+    "/twilio/voice",
+    "/twilio/stream-ended",
+    "/twilio/dialled",
+    "/twilio/fallback",
+    "/twilio/status",
+    "/twilio/stream",
+]
 IN_PROGRESS = VOICE | {"CallStatus": "in-progress"}
 
 
@@ -414,3 +421,17 @@ async def test_over_a_real_socket_the_target_is_checked_byte_for_byte(target: st
             response = await client.post(f"http://127.0.0.1:{port}{target}", data=VOICE, headers=headers)
         server.should_exit = True
     assert verbs(response) == ["Connect", "Redirect"]
+
+
+def test_a_transfer_is_dialled_on_the_way_back_and_its_end_is_no_silence() -> None:
+    house = House()
+    back = connected(house)
+    house.call.finish(EndReason.TRANSFERRED, house.clock(), transfer_to="+493012345678")
+    answer = house.post(back, IN_PROGRESS)
+    assert verbs(answer) == ["Dial"]
+    assert "+493012345678" in answer.text
+    assert f"{PUBLIC_URL}/twilio/dialled" in answer.text
+    assert house.call.end_reason is EndReason.TRANSFERRED
+    assert verbs(house.post("/twilio/dialled", IN_PROGRESS | {"DialCallStatus": "completed"})) == ["Hangup"]
+    unanswered = house.post("/twilio/dialled", IN_PROGRESS | {"DialCallStatus": "no-answer"})
+    assert verbs(unanswered) == [f"Say {NOBODY_ANSWERED}", "Hangup"]

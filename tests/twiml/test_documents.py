@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twiml import documents
-from twiml.documents import connect_stream, hang_up, redirect, reject, say_and_hang_up
+from twiml.documents import connect_stream, dial, hang_up, redirect, reject, say_and_hang_up
 from twiml.errors import DocumentError
 
 STREAM = "wss://voice.example/twilio/media/t0ken"
@@ -138,3 +138,20 @@ def test_a_call_is_ended_or_turned_away_by_one_verb(document: str, verb: str) ->
 def test_a_redirect_asks_the_other_url_by_post() -> None:
     root = ElementTree.fromstring(redirect(ACTION))
     assert [(child.tag, child.text, child.attrib) for child in root] == [("Redirect", ACTION, {"method": "POST"})]
+
+
+def test_a_transfer_dials_one_number_and_asks_what_became_of_it() -> None:
+    (verb,) = ElementTree.fromstring(dial("+493012345678", "https://voice.example/twilio/dialled"))
+    assert (verb.tag, verb.text) == ("Dial", "+493012345678")
+    assert verb.attrib == {
+        "action": "https://voice.example/twilio/dialled",
+        "method": "POST",
+        "timeout": str(documents.RING_S),
+        "answerOnBridge": "true",
+    }
+
+
+@pytest.mark.parametrize("number", ["", "030123456", "+0123456789", "+49 30 123456", "sip:a@b", "+4930123456\n"])
+def test_what_is_no_telephone_number_is_not_dialled(number: str) -> None:
+    with pytest.raises(DocumentError, match="expected a number"):
+        dial(number, "https://voice.example/twilio/dialled")

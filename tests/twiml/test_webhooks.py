@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from twiml.errors import WebhookError
 from twiml.webhooks import (
     CallStatus,
+    DialResult,
     ErrorReport,
     StatusCallback,
     StreamEvent,
     StreamStatus,
     VoiceRequest,
+    read_dial_result,
     read_error_report,
     read_status,
     read_stream_status,
@@ -161,3 +163,25 @@ def test_any_form_is_read_or_refused_and_nothing_else(
         read(form)
     except WebhookError as refusal:
         assert str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("status", "was_answered"),
+    [
+        ("completed", True),
+        ("answered", True),
+        ("busy", False),
+        ("no-answer", False),
+        ("failed", False),
+        ("canceled", False),
+    ],
+)
+def test_what_became_of_a_dialled_number_is_read(status: str, was_answered: bool) -> None:
+    form = VOICE | {"DialCallStatus": status}
+    assert read_dial_result(form) == DialResult(call_sid=CALL, account_sid=ACCOUNT, was_answered=was_answered)
+
+
+@pytest.mark.parametrize("status", ["", "busy\n", "gone"])
+def test_a_strange_dial_status_is_refused(status: str) -> None:
+    with pytest.raises(WebhookError, match="^DialCallStatus: expected"):
+        read_dial_result(VOICE | {"DialCallStatus": status})

@@ -166,3 +166,19 @@ def test_in_any_order_a_call_only_moves_forward_and_ends_once(steps: list[str]) 
         assert not (was is CallState.ENDING and call.state not in (CallState.ENDING, CallState.ENDED))
     assert ends == (not call.is_live)
     assert generations == sorted(generations)
+
+
+def test_the_first_reason_decides_about_a_transfer() -> None:
+    call = streaming()
+    call.finish(EndReason.TRANSFERRED, 12.0, transfer_to="+491234567")
+    call.finish(EndReason.AGENT_HUNG_UP, 13.0)
+    assert (call.end_reason, call.transfer_to) == (EndReason.TRANSFERRED, "+491234567")
+    other = streaming()
+    other.finish(EndReason.AGENT_HUNG_UP, 12.0)
+    other.finish(EndReason.TRANSFERRED, 13.0, transfer_to="+491234567")
+    assert other.transfer_to is None
+
+
+def test_tools_are_told_who_calls_whom() -> None:
+    call = ringing()
+    assert call.facts == {"call_sid": call.call_sid, "from": call.from_, "to": call.to, "agent": call.agent}
