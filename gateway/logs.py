@@ -123,6 +123,10 @@ def configure(
         logger.handlers.clear()
         logger.propagate = True
 
+    # A line for every request to a provider, with its whole address, is no event of ours.
+    for name in ("httpx2", "httpcore2", "httpx", "httpcore", "mcp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
     def undo() -> None:
         root.handlers[:], level_before = before
         root.setLevel(level_before)

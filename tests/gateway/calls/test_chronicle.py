@@ -13,9 +13,18 @@ from gateway.metrics import Metrics
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
+from pipeline.events.backchannel import BackchannelSkipped
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.items import FunctionCall, InputAudio, Message, OutputAudio
-from pipeline.observations import CutShort, Interrupted, Observation, ProviderTimed, ToolTimed, TurnTimed
+from pipeline.observations import (
+    Backchannelled,
+    CutShort,
+    Interrupted,
+    Observation,
+    ProviderTimed,
+    ToolTimed,
+    TurnTimed,
+)
 
 CALL = "CA" + "b" * 32
 NOW_S = 12.34567
@@ -101,9 +110,11 @@ WRITTEN: list[tuple[Observation, dict[str, Any]]] = [
         ToolTimed("book", '{"day": 1}', "booked", 0.25),
         {"event": "tool.done", "name": "book", "arguments": '{"day": 1}', "output": "booked", "ms": 250.0},
     ),
+    (Backchannelled("okay", 0.25), {"event": "backchannel", "text": "okay", "after_ms": 250.0}),
 ]
 
 SILENT: list[Observation] = [
+    BackchannelSkipped(event_id="e", reason="no_phrase"),
     resp.OutputAudioDelta(event_id="e", response_id="r", item_id="i", output_index=0, delta=b"\xff"),
     resp.TranscriptDelta(event_id="e", response_id="r", item_id="i", output_index=0, delta="good"),
     heard.InputAudioBufferCleared(event_id="e"),
@@ -119,6 +130,7 @@ SILENT: list[Observation] = [
 ]
 
 COUNTED: list[tuple[Observation, dict[tuple[str, tuple[str, ...]], float]]] = [
+    (Backchannelled("okay", 0.25), {("backchannels_total", ()): 1.0, ("backchannel_seconds_sum", ()): 0.25}),
     (
         WRITTEN[9][0],
         {
@@ -211,3 +223,10 @@ def test_a_call_without_a_journal_is_counted_all_the_same() -> None:
     for observation, _ in WRITTEN:
         told.note(observation)
     assert sample(metrics, "barge_in_total", ()) == 1
+
+
+def test_an_acknowledgement_that_was_not_said_is_counted_by_its_reason() -> None:
+    told, _, metrics = chronicle()
+    told.note(BackchannelSkipped(event_id="e", reason="no_phrase"))
+    name, labels = "switchboard_backchannels_skipped_total", {"reason": "no_phrase"}
+    assert metrics.registry.get_sample_value(name, labels) == 1.0

@@ -170,7 +170,7 @@ class Mute:
 
 
 async def test_a_voice_that_says_nothing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "voice", lambda _name: Mute())
+    monkeypatch.setattr(registry, "voice", lambda *_asked: Mute())
     (finding,) = problems(await check_providers(SETTINGS))
     assert "made no sound" in finding.text
     assert "SWITCHBOARD_TTS" in finding.fix

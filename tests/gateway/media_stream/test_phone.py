@@ -17,6 +17,7 @@ from gateway.media_stream.phone import WRITE_STALL_S, Phone
 from gateway.media_stream.playback import LONGEST_QUEUE_MS, MARKS_MISSING_S, PIECE_MS, Playback
 from gateway.metrics import Metrics
 from pipeline.audio.formats import PCMU
+from pipeline.events.backchannel import BackchannelAudioDelta
 from pipeline.events.event import ServerEvent
 from pipeline.events.response import OutputAudioDelta, OutputAudioDone
 from pipeline.reports import Played, Report
@@ -388,3 +389,14 @@ async def test_a_closed_phone_says_nothing_more_and_holds_nobody_up(direct: bool
         await asyncio.wait_for(call.phone.room(), 0.001)
         await asyncio.sleep(20)
         assert len(call.peer.texts) == said
+
+
+async def test_a_murmur_is_played_in_the_lines_own_format_and_nothing_once_it_is_closed() -> None:
+    async with conversation(direct=True) as call:
+        murmur = BackchannelAudioDelta(event_id="e", backchannel_id="b", delta=bytes(4_800), line=sound(100))
+        call.phone.send(murmur)
+        assert call.peer.sound == sound(100)
+        call.phone.send(BackchannelAudioDelta(event_id="e", backchannel_id="b", delta=bytes(4_800)))
+        call.phone.close()
+        call.phone.send(murmur)
+        assert call.peer.sound == sound(100)
