@@ -23,7 +23,7 @@ call: $(VENV)/.local  ## hear it: a simulated phone call, end to end, no account
 demo: $(VENV)/.local  ## a gateway with built-in providers on this machine, to call with `switchboard simulate`
 	@$(BIN)/switchboard demo
 
-run: $(VENV)/.local  ## answer a real number: settings from .env, and what to do next
+run: $(VENV)/.remote  ## answer a real number: settings from .env, and what to do next
 	@$(BIN)/switchboard serve --log-format text
 
 bench: $(VENV)/.bench  ## calls per core, latency and memory, beside a bare echo on the same machine
@@ -61,10 +61,13 @@ $(BIN)/python:
 
 $(VENV)/.%: pyproject.toml $(BIN)/python
 	@echo "installing into $(VENV): $*"
-	@$(PIP) install --editable '.[$(if $(filter test,$*),local$(comma)bench$(comma)test,$(if $(filter bench,$*),bench,local))]'
+	@$(PIP) install --editable '.[$(EXTRAS_$*)]'
 	@touch $@
 
-comma := ,
+EXTRAS_local := local
+EXTRAS_remote := local,remote
+EXTRAS_bench := bench
+EXTRAS_test := local,remote,bench,test
 
 .PHONY: python-venv redis node client-environments
 python-venv:

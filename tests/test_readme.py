@@ -18,6 +18,7 @@ import pytest
 
 from gateway.cli.loopback import free_port
 from gateway.cli.main import main
+from pipeline.agent import parse_agent
 from tests.calls.support import AUTH_TOKEN, cascade, running_gateway
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +41,7 @@ def commands() -> list[str]:
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`make` in the environment these tests run in, which has what `make` would install."""
     venv = Path(sys.prefix)
-    for stamp in (".local", ".bench", ".test"):
+    for stamp in (".local", ".remote", ".bench", ".test"):
         (venv / stamp).touch()
     return subprocess.run(
         ["make", f"VENV={venv}", *arguments],
@@ -60,6 +61,7 @@ def test_every_command_of_the_readme_is_known_to_this_test() -> None:
         "make run",
         "switchboard demo",
         'switchboard simulate --say "what are your opening hours" --say "stop please" --barge-in 2.5',
+        "switchboard standin openai --fault hang --times 1",
     ]
 
 
@@ -127,3 +129,15 @@ def test_every_file_the_documents_link_to_is_there() -> None:
         for link in re.findall(r"\]\(([^)#]+)", document.read_text()):
             if "://" not in link:
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_piece_of_an_agents_file_that_is_shown_is_read() -> None:
+    shown = 0
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```toml\n(.*?)```", document.read_text(), flags=re.DOTALL):
+            if "[[turn]]" not in block:  # a caller's script
+                parse_agent(
+                    block if "name = " in block.partition("[")[0] else f'name = "a"\n{block}', document.name
+                )
+                shown += 1
+    assert shown >= 8
