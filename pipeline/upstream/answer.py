@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.provider import ProviderError
 from pipeline.upstream.captions import Captions
-from pipeline.upstream.wire import Called, Ended, ItemBegan, OfResponse, Sound, SoundDone, Text
+from pipeline.upstream.wire import Called, Ended, ItemBegan, OfResponse, Sound, SoundDone, Text, Usage
 
 MOST_SOUND_BYTES: Final = 16 * 1024 * 1024
 """Of sound nobody has taken yet: half an hour on the telephone. Past it, the answer has failed."""
@@ -50,6 +51,10 @@ class Answer:
         self.captions = Captions()
         self.is_told = False
         """Something of it was passed on: it can no longer be asked for again."""
+        self.sound_s = 0.0
+        """Of its sound, come so far."""
+        self.settled: Callable[[Usage], None] = lambda _: None
+        """Called when the remote says what it took, which it does of a cancelled one as well."""
         self._events: deque[OfResponse] = deque()
         self._failure: ProviderError | None = None
         self._news = asyncio.Event()
@@ -75,7 +80,9 @@ class Answer:
             case Text(delta=delta):
                 self.captions.push(delta)
             case Sound(audio=audio):
-                self.captions.sound(self.format.seconds_of(audio) * 1000)
+                seconds = self.format.seconds_of(audio)
+                self.sound_s += seconds
+                self.captions.sound(seconds * 1000)
                 self._waiting_bytes += len(audio)
                 if self._waiting_bytes > MOST_SOUND_BYTES:
                     self.fail(ProviderError("remote", "made more sound than anybody listens to", retryable=False))

@@ -280,6 +280,7 @@ class FarSession:
     def _end(self, ended: wire.Ended) -> None:
         answer = self._running.pop(ended.response_id, None)
         if answer is not None:
+            answer.settled(ended.usage)
             is_wanted = answer.state is AnswerState.RUNNING
             if is_wanted and not answer.is_aside:
                 for call in ended.calls:

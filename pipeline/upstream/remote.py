@@ -13,6 +13,7 @@ from typing import Final
 from websockets.exceptions import WebSocketException
 
 from pipeline.events.config import SessionConfig
+from pipeline.prices import Prices
 from pipeline.provider import ProviderError
 from pipeline.providers.source import Source
 from pipeline.upstream.connection import CONNECT_LIMIT_S, Connection, Dial, dial, dialling_error
@@ -36,10 +37,12 @@ class RemoteRealtime:
         self,
         source: Source,
         *,
+        prices: Prices | None = None,
         dial: Dial = dial,
         make_key: Callable[[], str] = lambda: uuid.uuid4().hex[:KEY_CHARS],
     ) -> None:
         self._upstream = upstream_of(source)
+        self._prices = prices or Prices()
         self._dial = dial
         self._make_key = make_key
         self.takes_images = self._upstream.takes_images
@@ -51,7 +54,7 @@ class RemoteRealtime:
 
     def engage(self, seat: Seat) -> RemoteWorker:
         """A worker for a session that begins."""
-        return RemoteWorker(self._upstream, seat, self._open)
+        return RemoteWorker(self._upstream, seat, self._open, self._prices)
 
     async def _open(self, config: SessionConfig, tasks: asyncio.TaskGroup) -> FarSession:
         """A far session, ready. Raises `ProviderError`."""

@@ -154,6 +154,8 @@ def address_of(upstream: Upstream, session_key: str) -> Address:
     """What is dialled for one session; `session_key` is one of our own choosing, which Inworld wants to be told."""
     scheme, host, path, query, _ = urlsplit(upstream.base_url)
     usual = PREVIEW_PATH if upstream.speaks_beta else TRAITS[upstream.shape].path
+    if path.rstrip("/").endswith("/v1"):  # where an HTTP client of the same service is pointed
+        path = f"{path.rstrip('/')}/realtime"
     asked = dict(parse_qsl(query)) | _query(upstream, session_key)
     url = urlunsplit((_SECURE[scheme], host, path if path.strip("/") else usual, urlencode(asked), ""))
     return Address(url, _headers(upstream))

@@ -158,4 +158,13 @@ class Telling:
             self._asking(call.call_id)
             self._report(ToolRequested(response_id, call.call_id, call.name, call.arguments))
         usage = ended.usage
-        return Finished(response_id, usage.input_tokens, usage.output_tokens, usage.cached_tokens, ended.cut_off)
+        return Finished(
+            response_id,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            ended.cut_off,
+            input_audio_tokens=usage.input_audio_tokens,
+            cached_audio_tokens=usage.cached_audio_tokens,
+            output_audio_tokens=usage.output_audio_tokens,
+        )

@@ -116,6 +116,7 @@ class Usage:
     cached_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    cached_audio_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,16 +271,21 @@ def _ended(response: Fields) -> Ended:
 
 
 def _usage(usage: Any) -> Usage:
-    """What a service does not count, counts as nothing: no answer is lost for its bill."""
+    """What a service does not count, counts as nothing: no answer is lost for its bill. No part is more than its
+    whole, whatever the service says."""
     if not isinstance(usage, dict):
         return Usage()
     of_input, of_output = usage.get("input_token_details"), usage.get("output_token_details")
+    of_cached = of_input.get("cached_tokens_details") if isinstance(of_input, dict) else None
+    came, went = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    cached, heard = min(came, _count(of_input, "cached_tokens")), min(came, _count(of_input, "audio_tokens"))
     return Usage(
-        _count(usage, "input_tokens"),
-        _count(usage, "output_tokens"),
-        _count(of_input, "cached_tokens"),
-        _count(of_input, "audio_tokens"),
-        _count(of_output, "audio_tokens"),
+        came,
+        went,
+        cached,
+        heard,
+        min(went, _count(of_output, "audio_tokens")),
+        min(cached, heard, _count(of_cached, "audio_tokens")),
     )
 
 

@@ -7,16 +7,21 @@ remote hears the caller, thinks and speaks; its own turn detection is off. See `
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import Anticipate, Respond
+from pipeline.costs import Used
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import FunctionCall, FunctionCallOutput
 from pipeline.events.session import SessionCreated, SessionUpdated
+from pipeline.observations import TurnUsed
+from pipeline.prices import Prices
 from pipeline.provider import ProviderError
 from pipeline.reports import AudioMade, Failed, Finished, TextMade
 from pipeline.timing import Timing
@@ -28,10 +33,18 @@ from pipeline.upstream.hearing import Hearing
 from pipeline.upstream.life import Life
 from pipeline.upstream.shape import Upstream
 from pipeline.upstream.telling import Stalled, Telling
+from pipeline.upstream.wire import Usage
 from pipeline.worker import Seat
 
 ATTEMPTS: Final = 2
 """At one answer. A third would come too late for anybody who waits on the line."""
+
+
+@dataclass(slots=True)
+class _Bill:
+    """Of one answer, asked for once."""
+
+    used: tuple[Used, ...] = ()
 
 
 class RemoteWorker:
@@ -42,9 +55,11 @@ class RemoteWorker:
         upstream: Upstream,
         seat: Seat,
         open: Callable[[SessionConfig, asyncio.TaskGroup], Awaitable[FarSession]],
+        prices: Prices | None = None,
     ) -> None:
         self._upstream = upstream
         self._seat = seat
+        self._prices = prices or Prices()
         self._config = SessionConfig()
         self._hearing = Hearing(seat.report)
         self._far: FarSession | None = None
@@ -139,19 +154,43 @@ class RemoteWorker:
         if not command.is_out_of_band:
             far.sync(seat.items())
         timing = Timing(self._upstream.label, "realtime", seat.now, seat.observe)
+        bill = _Bill()
+        answer.settled = lambda usage: self._settle(answer, timing, bill, usage)
         far.ask(answer, requests.ask(command, self._config, self._upstream, input, format))
         try:
             finished = await telling.run(timing)
-        except Stalled:
-            timing.stalled()
-            raise
         except ProviderError as error:
-            timing.failed(error)
+            if isinstance(error, Stalled):
+                timing.stalled()
+            else:
+                timing.failed(error)
+            if not bill.used:  # it was made, at least in part, and nobody will say what it took
+                self._settle(answer, timing, bill, Usage())
             raise
         finally:
             far.cancel(answer)
         timing.done()
-        return finished
+        return dataclasses.replace(finished, used=bill.used)
+
+    def _settle(self, answer: Answer, timing: Timing, bill: _Bill, usage: Usage) -> None:
+        """The answer has taken so much."""
+        first_s = timing.first_s
+        used = Used(
+            provider=self._upstream.label,
+            kind="realtime",
+            requests=1,
+            answered=int(first_s is not None),
+            first_s=first_s or 0.0,
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+            input_audio_tokens=usage.input_audio_tokens,
+            cached_audio_tokens=usage.cached_audio_tokens,
+            output_audio_tokens=usage.output_audio_tokens,
+            audio_s=answer.sound_s,
+        )
+        bill.used = (self._prices.priced(used),)
+        self._seat.observe(TurnUsed(answer.id, bill.used))
 
     def _take_over(self, far: FarSession) -> None:
         """From now on this one hears and answers; it is told everything that was said so far."""

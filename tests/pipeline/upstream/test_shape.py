@@ -48,6 +48,11 @@ def upstream(name: str = "openai", **changes: Any) -> Upstream:
             {"Authorization": "Bearer k"},
         ),
         (
+            {"name": "openai", "base_url": "http://127.0.0.1:9104/v1/"},
+            "ws://127.0.0.1:9104/v1/realtime?model=m",
+            {"Authorization": "Bearer k"},
+        ),
+        (
             {"name": "openai", "base_url": "wss://proxy.example/my/path?team=a"},
             "wss://proxy.example/my/path?team=a&model=m",
             {"Authorization": "Bearer k"},
