@@ -15,6 +15,7 @@
     realtime = "openai/gpt-realtime"                # or a remote service that does all three
     fillers = ["One moment, please."]               # said while an answer is slow; [] for none
     [providers.groq]                                # a server of one's own, or a provider's options
+    [backchannel]                                   # a quiet "mm-hm" for who speaks at length; see backchannel.py
     [[tools]]                                       # what the model may do; see agent_tools.py
     [dialogue]                                      # for the scripted model; see providers/dialogue.py
 
@@ -32,6 +33,7 @@ from typing import Any, Final, cast, get_args
 
 from pipeline.agent_tools import AgentTool, read_mcp_servers, read_tools
 from pipeline.audio.apology import APOLOGY_TEXT
+from pipeline.backchannel import Backchannel, backchannel_of
 from pipeline.checked_table import CheckedTable
 from pipeline.events.config import (
     IDLE_TIMEOUT_MS,
@@ -79,6 +81,8 @@ class Agent:
     turn_detection: TurnDetection = ServerVad()
     fillers: tuple[str, ...] = FILLERS
     """Said one after the other while an answer is slow; none: the caller waits in silence."""
+    backchannel: Backchannel = Backchannel()
+    """What a caller who speaks at length hears meanwhile; off unless asked for."""
     tools: tuple[AgentTool, ...] = ()
     mcp: tuple[McpServer, ...] = ()
     dialogue: Dialogue | None = None
@@ -125,6 +129,7 @@ def parse_agent(text: str, path: str) -> Agent:
         phrases=table.texts("phrases"),
         turn_detection=_read_turn_detection(table.table("turn_detection")),
         fillers=_read_fillers(table),
+        backchannel=backchannel_of(table.table("backchannel")),
         tools=tools,
         mcp=read_mcp_servers(table.tables("mcp")),
         stt=table.texts("stt"),

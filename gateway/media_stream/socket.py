@@ -36,6 +36,7 @@ from gateway.metrics import Metrics
 from gateway.realtime.directory import Directory, LiveSession
 from pipeline.agent import Agent
 from pipeline.audio.formats import AudioFormat
+from pipeline.backchannel import provider_data_of
 from pipeline.commands import HangUp
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig, Transcription
@@ -210,7 +211,7 @@ class _Stream:
             return None, None
         exchange, call, pacer = self._exchange, self._call, self._exchange.pacer
         journal = await exchange.store.journal(call.call_sid)
-        chronicle = Chronicle(journal, exchange.metrics, pacer.now, call_sid=call.call_sid)
+        chronicle = Chronicle(journal, exchange.metrics, pacer.now, call_sid=call.call_sid, tally=call.tally)
         session = Session(
             _session_config(exchange.agent, exchange.toolbox, start.audio_format),
             exchange.make_id,
@@ -312,4 +313,5 @@ def _session_config(agent: Agent, toolbox: Toolbox, line: AudioFormat) -> Sessio
         turn_detection=agent.turn_detection,
         tools=toolbox.described,
         language=agent.language,
+        provider_data=provider_data_of(agent.backchannel),
     )

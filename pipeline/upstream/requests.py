@@ -30,6 +30,7 @@ from pipeline.upstream.shape import Shape, Upstream
 
 Request: TypeAlias = dict[str, Any]
 
+OURS: Final = ("backchannel", "responsiveness")
 UPDATE_ID: Final = "update"
 COMMIT_ID: Final = "commit"
 CANCEL_ID: Final = "cancel"
@@ -158,7 +159,9 @@ def update(config: SessionConfig, upstream: Upstream, *, with_voice: bool) -> Re
     }
     if upstream.shape is Shape.INWORLD:
         session["model"] = upstream.model or config.model
-        session["providerData"] = {**(config.provider_data or {}), "auto_tool_response": False}
+        # What is heard beside the answers, we make ourselves: its events are not passed on.
+        told = {name: value for name, value in (config.provider_data or {}).items() if name not in OURS}
+        session["providerData"] = {**told, "auto_tool_response": False}
     if upstream.speaks_beta:
         session = _flat(session, config)
     return {"type": "session.update", "event_id": UPDATE_ID, "session": session}

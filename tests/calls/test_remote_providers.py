@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.agent import Agent
 from pipeline.agent_tools import AgentTool, BuiltInTool
+from pipeline.backchannel import Backchannel
 from pipeline.events.config import SemanticVad, ServerVad
 from simulator.call_result import EndReason
 from simulator.caller import Dtmf, HangUp, Listen, Say, Wait
@@ -53,7 +55,7 @@ async def house(
     transcripts: tuple[str, ...] = ("what are your opening hours",),
     mind_faults: Faults | None = None,
     first_token_s: float = 0.0,
-    **settings: str,
+    **settings: Any,
 ) -> AsyncGenerator[House, None]:
     ears = deepgram_app(transcripts, Faults())
     mind = OpenAIStandIn(
@@ -62,7 +64,9 @@ async def house(
     voice = CartesiaStandin(Faults())
     async with AsyncExitStack() as street:
         places = [await street.enter_async_context(served(app)) for app in (ears, mind.app, voice)]
-        keys = dict.fromkeys(("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"), "key-of-a-stand-in")
+        keys: dict[str, Any] = dict.fromkeys(
+            ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"), "key-of-a-stand-in"
+        )
         running = running_gateway(
             agent=agent,
             DEEPGRAM_BASE_URL=f"http://{places[0]}",
@@ -188,4 +192,22 @@ async def test_an_answer_begun_early_is_the_same_answer() -> None:
         journal = await here.gateway.journal(result.call_sid)
     said = [one["text"] for one in journal if one["event"] == "transcript.done"]
     assert said == ["Hello there.", "what are your opening hours", "We are open from nine to six."]
+    assert result.complaints == ()
+
+
+async def test_who_speaks_at_length_hears_that_somebody_listens_and_is_not_interrupted() -> None:
+    murmur = Backchannel(
+        enabled=True, decider_kind="rule", rule_fire_probability=1.0, min_speech_ms=400, eval_interval_ms=200
+    )
+    agent = replace(REMOTE, backchannel=murmur)
+    script = (Listen(quiet_ms=300), Say(clip("order-status")), Listen(quiet_ms=500), HangUp())
+    async with house(agent, "It is on its way.") as here:
+        result = await here.gateway.call(*script)
+        journal = await here.gateway.journal(result.call_sid)
+        murmured = here.gateway.sample("backchannels_total")
+    assert murmured >= 1
+    assert [one for one in journal if one["event"] == "interrupted"] == []
+    said = [(one["speaker"], one["text"]) for one in journal if one["event"] == "transcript.done"]
+    assert said[-1] == ("agent", "It is on its way.")
+    assert not any("mm-hm" in text for _, text in said)
     assert result.complaints == ()
