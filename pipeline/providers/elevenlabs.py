@@ -13,6 +13,7 @@ The SDK has the messages but no client for this socket, so it is spoken here wit
 from __future__ import annotations
 
 import json
+import logging
 import re
 import uuid
 from collections import OrderedDict
@@ -44,6 +45,9 @@ from pipeline.providers.source import Source
 from pipeline.providers.spoken_answer import SpokenAnswer
 from pipeline.providers.voice_options import flag, number, text
 from pipeline.providers.warm import WarmConnections
+
+_frames: Final = logging.getLogger(f"{__name__}.frames")
+_frames.setLevel(logging.WARNING)  # below, the library writes down every header, the key's too
 
 KEY_SETTING: Final = "ELEVENLABS_API_KEY"
 BASE_URL: Final = "https://api.elevenlabs.io"
@@ -279,6 +283,7 @@ class ElevenLabsVoice:
                 opening = connect(
                     address,
                     additional_headers={"xi-api-key": self._key},
+                    logger=_frames,
                     max_size=MOST_MESSAGE_BYTES,
                     compression=None,
                 )

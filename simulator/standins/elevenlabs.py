@@ -177,6 +177,8 @@ class _Connection:
         self._speaks_at_once = query.get("auto_mode", "false").lower() == "true"
         self._idle_s = float(query.get("inactivity_timeout", INACTIVITY_S))
         self._running: dict[str, _Running] = {}
+        self._speaking: set[asyncio.Task[None]] = set()
+        """Those that were closed among them: told all there is, they speak on until the connection ends."""
 
     async def serve_many(self) -> None:
         """`/multi-stream-input`."""
@@ -239,7 +241,10 @@ class _Connection:
             await self._refuse("max_active_conversations", f"more than {MOST_CONTEXTS} contexts at once")
             return None
         context = self._standin.context(context_id, message, self._form, self._socket)
-        one = self._running[context_id] = _Running(context, self._tasks.create_task(context.speak()))
+        speaking = self._tasks.create_task(context.speak())
+        self._speaking.add(speaking)
+        speaking.add_done_callback(self._speaking.discard)
+        one = self._running[context_id] = _Running(context, speaking)
         return one
 
     async def _speak(self, one: _Running) -> None:
@@ -273,5 +278,5 @@ class _Connection:
         return False
 
     def _stop(self) -> None:
-        for one in self._running.values():
-            one.speaking.cancel()
+        for speaking in self._speaking:
+            speaking.cancel()

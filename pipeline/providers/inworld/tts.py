@@ -104,9 +104,10 @@ class InworldVoice:
                             yield speech
             finally:
                 await context.leave()
+            if context.answer.lacks_sound:
+                # Whoever tries again is better off with another connection.
+                raise ProviderError(self.name, "made no sound of its words", retryable=True)
             lease.is_reusable = True
-        if context.answer.lacks_sound:
-            raise ProviderError(self.name, "made no sound of its words", retryable=True)
         if speech := context.answer.end():
             yield speech
 

@@ -64,6 +64,7 @@ class RecordingTranscriber:
         # Reached for now, because the SDK loads the module behind it when it is first reached for.
         self._create = self._client.sdk.audio.transcriptions.with_streaming_response.create
         self._prompt = options.text("transcript_prompt")
+        self._usual_language = source.agent.language
 
     async def prepare(self) -> None:
         """See `Prepares`."""
@@ -88,7 +89,7 @@ class RecordingTranscriber:
                 file=("utterance.wav", wav_of(recording, format), "audio/wav"),
                 model=self._model,
                 response_format="json",
-                language=code_of(language) or openai.omit,
+                language=code_of(language or self._usual_language) or openai.omit,
                 prompt=self._prompt or openai.omit,
                 extra_body={"stream": "true"} if self._streams else None,
             ) as response:
