@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := gateway pipeline twiml simulator tests
 
 .DEFAULT_GOAL := help
-.PHONY: help call run demo bench bench-realtime test test-clients check format clean
+.PHONY: help call run demo bench bench-realtime bench-turns test test-clients check format clean
 
 help:  ## what there is
 	@echo "Switchboard: give a phone number an AI voice agent"
@@ -31,6 +31,9 @@ bench: $(VENV)/.bench  ## calls per core, latency and memory, beside a bare echo
 
 bench-realtime: $(VENV)/.bench  ## Realtime sessions per core and the cost of a delta, beside a bare echo in the same run
 	@$(BIN)/switchboard bench-realtime --step 15
+
+bench-turns: $(VENV)/.bench  ## voice to voice with stand-ins as slow as real services: what preemption and hedging save
+	@$(BIN)/switchboard bench-turns
 
 test: $(VENV)/.test redis node  ## everything: format, lint, types, tests with coverage
 	@$(MAKE) --no-print-directory check PYTHON=$(PYTHON) VENV=$(VENV)

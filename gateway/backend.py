@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from gateway.errors import SettingsError
 from gateway.settings import Settings
 from pipeline.agent import Agent
 from pipeline.legs.voice_leg import SpareVoice
 from pipeline.phrasebook import Phrasebook
+from pipeline.prices import PriceFileError, Prices, read_prices
 from pipeline.provider import Closes, Prepares
 from pipeline.providers import registry
 from pipeline.providers.registry import Access
@@ -74,16 +77,29 @@ def access_of(settings: Settings) -> Access:
 
 
 def backend_of(settings: Settings, agent: Agent) -> Cascade | RemoteRealtime:
-    """What this agent is run by. Raises `ProviderError` for what cannot be had."""
+    """What this agent is run by. Raises `ProviderError` for what cannot be had, and as `prices_of`."""
     names = chosen(settings, agent)
     if not names.realtime:
         return cascade_of(settings, agent)
     _, source = registry.source_of(names.realtime, agent, access_of(settings))
-    return RemoteRealtime(source)
+    return RemoteRealtime(source, prices=prices_of(settings))
+
+
+def prices_of(settings: Settings) -> Prices:
+    """What the operator says the providers cost. Raises `SettingsError` with all that is wrong with the file."""
+    if not settings.prices:
+        return Prices()
+    try:
+        return read_prices(Path(settings.prices).read_text(encoding="utf-8"))
+    except PriceFileError as error:
+        faults = error.faults
+    except (OSError, ValueError) as error:
+        faults = [f"cannot be read ({error}); name a UTF-8 file this user can read"]
+    raise SettingsError([f"SWITCHBOARD_PRICES: {settings.prices}: {fault}" for fault in faults])
 
 
 def cascade_of(settings: Settings, agent: Agent) -> Cascade:
-    """The providers by their names. Raises `ProviderError` for one that cannot be had."""
+    """The providers by their names. Raises `ProviderError` for one that cannot be had, and as `prices_of`."""
     names, access = chosen(settings, agent), access_of(settings)
     transcribers = tuple(registry.transcriber(name, agent, access) for name in names.stt)
     models = tuple(registry.language_model(name, agent, access) for name in names.llm)
@@ -98,6 +114,7 @@ def cascade_of(settings: Settings, agent: Agent) -> Cascade:
         # The agent's voice is a name of the first provider's; the others speak with the one of their own options.
         spare_voices=tuple(SpareVoice(voice, None) for voice in voices[1:]),
         hedges=settings.hedging and _are_remote(names),
+        prices=prices_of(settings),
     )
 
 

@@ -1,6 +1,7 @@
 """The control API: which calls there are, and what happens in one of them, live.
 
     GET /v1/calls[?ended=1]
+    GET /v1/calls/{call_sid}                         with what its providers were used for so far
     GET /v1/calls/{call_sid}/events[?follow=1][&since=N][&wait_s=SECONDS]     one JSON object a line
 
 For operators and their programs: with SWITCHBOARD_TOKEN, or an API key or JWT with the scope `control`; closed
@@ -14,6 +15,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -26,6 +28,7 @@ from gateway.credentials.credential import Scope
 from gateway.credentials.door import Door
 from gateway.errors import CredentialRefused
 from gateway.front_desk import FrontDesk
+from pipeline import costs
 from twiml.errors import shorten
 from twiml.numbers import mask
 
@@ -56,6 +59,8 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
     agent: str
     seconds: float
     end_reason: str | None = None
+    costs: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """What was used, by provider; a list leaves it out."""
 
 
 def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
@@ -72,6 +77,7 @@ def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
 
     return [
         Route("/v1/calls", guarded(_list_calls), methods=["GET"]),
+        Route("/v1/calls/{call_sid}", guarded(_call), methods=["GET"]),
         Route("/v1/calls/{call_sid}/events", guarded(_events), methods=["GET"]),
     ]
 
@@ -112,6 +118,14 @@ async def _list_calls(desk: FrontDesk, request: Request) -> Response:
     return _json(200, {"calls": calls})
 
 
+async def _call(desk: FrontDesk, request: Request) -> Response:
+    call = await desk.store.find(request.path_params["call_sid"])
+    if call is None:
+        return _no_call(request.path_params["call_sid"])
+    summary = _summary(call, desk.now())
+    return _json(200, msgspec.structs.replace(summary, costs=costs.shown(call.tally.used)))
+
+
 async def _events(desk: FrontDesk, request: Request) -> Response:
     call_sid = request.path_params["call_sid"]
     query = request.query_params
@@ -126,8 +140,7 @@ async def _events(desk: FrontDesk, request: Request) -> Response:
         async with asyncio.timeout(float(wait_s)):
             await desk.store.arrival(call_sid)
     except TimeoutError:
-        message = f"There is no call {shorten(call_sid)}. GET /v1/calls lists those there are."
-        return _error(404, "invalid_request_error", "call_not_found", message, "call_sid")
+        return _no_call(call_sid)
     journal = await desk.store.journal(call_sid)
     assert journal is not None, "a store keeps a call and its journal together"
     lines = _lines(journal, int(since), is_followed=query.get("follow") == "1")
@@ -157,6 +170,11 @@ def _summary(call: Call, now_s: float) -> CallSummary:
         seconds=round(call.seconds(now_s), 3),
         end_reason=call.end_reason,
     )
+
+
+def _no_call(call_sid: str) -> Response:
+    message = f"There is no call {shorten(call_sid)}. GET /v1/calls lists those there are."
+    return _error(404, "invalid_request_error", "call_not_found", message, "call_sid")
 
 
 def _error(status_code: int, type: str, code: str, message: str, param: str | None = None) -> Response:

@@ -70,6 +70,24 @@ class Metrics:
         self.fallbacks = self._counter(
             "fallbacks", "Times another provider had to take over.", "provider", "kind", "reason"
         )
+        self.anticipations = self._counter(
+            "anticipations", "Answers begun before the turn was over, by whether they were wanted.", "wanted"
+        )
+        self.provider_tokens = self._counter(
+            "provider_tokens",
+            "Tokens used. input and output are all; cached, input_audio and output_audio are parts of them.",
+            "provider",
+            "kind",
+            "direction",
+        )
+        self.provider_characters = self._counter("provider_characters", "Characters given to voices.", "provider")
+        self.provider_audio_s = self._counter(
+            "provider_audio_seconds", "Sound sent to transcribers and made by voices.", "provider", "kind"
+        )
+        self.cost_usd = self._counter("cost_usd", "What is known to have been spent.", "provider", "kind")
+        self.wasted_tokens = self._counter(
+            "wasted_tokens", "Of the tokens, those of requests that no answer came of.", "provider"
+        )
         self.webhook_requests = self._counter("webhook_requests", "Webhooks answered.", "route", "code")
         self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
         self.realtime_sessions_active = self._gauge("realtime_sessions_active", "Realtime sessions that are open.")

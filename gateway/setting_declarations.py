@@ -150,6 +150,12 @@ class Settings:
     elevenlabs_base_url: str = _place("ELEVENLABS", "ElevenLabs")
     inworld_api_key: str = _key("INWORLD", "Inworld")
     inworld_base_url: str = _place("INWORLD", "Inworld")
+    prices: str = _setting(
+        "SWITCHBOARD_PRICES",
+        "",
+        any_text,
+        "A TOML file of what providers cost, for the record of calls and the metrics. Empty: only what was used.",
+    )
     smart_turn_model: str = _setting(
         "SWITCHBOARD_SMART_TURN_MODEL",
         "",

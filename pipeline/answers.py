@@ -24,7 +24,7 @@ from pipeline.orders import Orders
 from pipeline.output_line import OutputLine
 from pipeline.own_calls import OwnCalls
 from pipeline.phase import LEGAL_STEPS, Phase
-from pipeline.response import Response, ResponseState
+from pipeline.response import Response, ResponseState, usage_of
 
 MOST_FAILURES = 3
 """Failures in a row that are answered with an apology; one more, and the call ends with words instead."""
@@ -186,11 +186,6 @@ class Answers:
         response = self._current(finished.response_id)
         if response is None:
             return []
-        usage = wire.Usage(
-            input_tokens=finished.input_tokens,
-            cached_tokens=finished.cached_tokens,
-            output_tokens=finished.output_tokens,
-        )
         state, details = ResponseState.COMPLETED, None
         if finished.cut_off is not None:
             state, details = (
@@ -198,7 +193,7 @@ class Answers:
                 wire.StatusDetails(type="incomplete", reason=finished.cut_off),
             )
         is_aside = response is not self.active
-        outputs: list[ServerEvent | commands.Command] = [*self._end(response, state, details, usage)]
+        outputs: list[ServerEvent | commands.Command] = [*self._end(response, state, details, usage_of(finished))]
         if is_aside:
             return outputs
         if response.id != self._apologising:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import Anticipate, Respond
+from pipeline.costs import Used
 from pipeline.events.items import InputAudio, Item, Message
 from pipeline.provider import Prompt
 from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
@@ -37,6 +38,8 @@ class Stage:
     report: Callable[[Report], None]
     room: Callable[[], Awaitable[None]]
     first_clause: Callable[[], None]
+    used: Callable[[str, tuple[Used, ...]], None] = lambda _response_id, _used: None
+    """What went into an answer that was not finished; into none, if the id is empty."""
 
 
 class Anticipation:
@@ -62,7 +65,7 @@ class Anticipation:
         self._has_clause = False
         self._is_wanted = asyncio.Event()
         self._making = tasks.create_task(
-            self._make(answer, Stage(self._report, self._room, self._first_clause)), name="anticipation"
+            self._make(answer, Stage(self._report, self._room, self._first_clause, self._used)), name="anticipation"
         )
 
     @property
@@ -95,20 +98,22 @@ class Anticipation:
         self._response_id = response_id
         if self._has_clause:
             self._stage.first_clause()
-        while self._kept:  # more may be made while there is no room
-            made = self._kept.popleft()
-            self._stage.report(dataclasses.replace(made, response_id=response_id))
-            if isinstance(made, AudioMade):
-                await self._stage.room()
-        self._is_wanted.set()
         try:
+            while self._kept:  # more may be made while there is no room
+                made = self._kept.popleft()
+                self._stage.report(dataclasses.replace(made, response_id=response_id))
+                if isinstance(made, AudioMade):
+                    await self._stage.room()
+            self._is_wanted.set()
             await asyncio.shield(self._making)
         finally:
             self._making.cancel()  # whoever waited for it was cancelled, or it is done
+            self._settle()
 
     def abandon(self) -> None:
-        """It is not wanted."""
+        """It is not wanted; what went into it is told as wasted."""
         self._making.cancel()
+        self._settle()
 
     async def _make(self, answer: Callable[[Respond, AudioFormat, Stage], Awaitable[None]], stage: Stage) -> None:
         try:
@@ -125,6 +130,18 @@ class Anticipation:
         self._kept.append(report)
         if isinstance(report, AudioMade):
             self._kept_s += self._format.seconds_of(report.audio)
+
+    def _settle(self) -> None:
+        """Nobody will hear the end that is kept here, but it must be paid for."""
+        for made in self._kept:
+            if isinstance(made, Finished):
+                self._used(made.response_id, made.used)
+
+    def _used(self, _response_id: str, used: tuple[Used, ...]) -> None:
+        if self._response_id is None:
+            self._stage.used("", tuple(each.wasted() for each in used))
+        else:
+            self._stage.used(self._response_id, used)
 
     async def _room(self) -> None:
         if self._kept_s >= MOST_KEPT_S:

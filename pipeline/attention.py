@@ -98,8 +98,8 @@ class Attention:
         if isinstance(report, Transcribed):
             if report.item_id == self._item_id:
                 self._words = report.text
-        elif isinstance(report, SpeechScored) and self._attempt is None:
-            verdict = self._cue.hear(report.end, report.probability)
+        elif isinstance(report, SpeechScored):
+            verdict = self._cue.hear(report.end, report.probability, is_busy=self._attempt is not None)
             if verdict == "consider":
                 self._consider(self._settings)
             elif verdict is not None:
@@ -197,8 +197,8 @@ class Attention:
         if not outputs:
             self._skip("answer_under_way", id)
             return
-        if self._cue is not None:
-            self._cue.said(self._session.heard)
+        assert self._cue is not None, "an attempt ends when it is turned off"
+        self._cue.said(self._session.heard)
         self._perform([*outputs])
         self._observe(Backchannelled(phrase, self._now() - began_s))
 

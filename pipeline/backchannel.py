@@ -119,7 +119,9 @@ def backchannel_of(table: CheckedTable) -> Backchannel:
 
 def provider_data_of(backchannel: Backchannel) -> dict[str, Any] | None:
     """What a session's `providerData` holds that is to behave like this; None if it is off."""
-    return {"backchannel": msgspec.to_builtins(backchannel)} if backchannel.enabled else None
+    if not backchannel.enabled:
+        return None
+    return {"backchannel": msgspec.json.decode(msgspec.json.encode(backchannel))}
 
 
 def _whole(bounds: tuple[int, int]) -> Callable[[Field], object]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 from pipeline.anticipation import Anticipation, Stage
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import Anticipate, Respond
+from pipeline.costs import Tally, Used
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
-from pipeline.observations import Anticipated
+from pipeline.observations import Anticipated, TurnUsed
+from pipeline.reports import Finished, Report
 from pipeline.responder import Cascade, Responder
 from pipeline.transcriptions import Transcriptions
 from pipeline.worker import Seat
@@ -22,8 +25,12 @@ class CascadeWorker:
         self._cascade = cascade
         self._seat = seat
         self._means = cascade.means(seat.now, seat.observe)
-        self._transcriptions = Transcriptions(cascade.transcribers, seat.report, self._means)
-        self._stage = Stage(seat.report, seat.room, seat.first_clause)
+        hearing = dataclasses.replace(self._means, used=self._heard)
+        self._transcriptions = Transcriptions(cascade.transcribers, seat.report, hearing)
+        self._stage = Stage(self._report, seat.room, seat.first_clause, self._used)
+        self._untold = Tally()
+        """Used for answers to come."""
+        self._has_left = False
         self._tasks: asyncio.TaskGroup | None = None
         self._anticipation: Anticipation | None = None
 
@@ -48,8 +55,10 @@ class CascadeWorker:
         self._transcriptions.drop(item_id)
 
     def leave(self) -> None:
+        self._has_left = True
         self.abandon()
         self._transcriptions.leave()
+        self._used("", ())
 
     def anticipate(self, command: Anticipate, usual: AudioFormat) -> None:
         self.abandon()
@@ -67,6 +76,9 @@ class CascadeWorker:
 
     async def respond(self, command: Respond, usual: AudioFormat) -> None:
         anticipation = self._anticipation
+        if command.is_out_of_band:  # it answers no turn, so what was guessed of the caller's stands
+            await self._answer(command, usual, self._stage)
+            return
         if anticipation is None or not anticipation.suits(command, usual):
             self.abandon()
             await self._answer(command, usual, self._stage)
@@ -76,8 +88,32 @@ class CascadeWorker:
         await anticipation.become(command.response_id)
 
     async def _answer(self, command: Respond, usual: AudioFormat, stage: Stage) -> None:
-        responder = Responder(self._cascade, stage.report, stage.room, stage.first_clause, means=self._means)
+        responder = Responder(
+            self._cascade, stage.report, stage.room, stage.first_clause, means=self._means, used=stage.used
+        )
         await responder.respond(command, usual)
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, Finished):
+            report = dataclasses.replace(report, used=self._told(report.response_id, report.used))
+        self._seat.report(report)
+
+    def _heard(self, used: Used) -> None:
+        self._used("", (self._cascade.prices.priced(used),))
+
+    def _used(self, response_id: str, used: tuple[Used, ...]) -> None:
+        """What no answer came of goes to the account of the next one; at the end there is none."""
+        if response_id or self._has_left:
+            self._told(response_id, used)
+        else:
+            self._untold.add(*used)
+
+    def _told(self, response_id: str, used: tuple[Used, ...]) -> tuple[Used, ...]:
+        """All that this answer took, which watchers are told now."""
+        self._untold.add(*used)
+        if whole := self._untold.take():
+            self._seat.observe(TurnUsed(response_id, whole))
+        return whole
 
     def see(self, event: ServerEvent) -> None:
         """Everything it needs to know comes in commands."""

@@ -52,6 +52,8 @@ class Courtesy:
         self._tasks: asyncio.TaskGroup | None = None
         self._waits_for: str | None = None
         """The response under way, until its first sound."""
+        self._is_first_reply = False
+        """Nothing was said by the agent before that response began."""
         self._since_s: float | None = None
         """When the client began to wait."""
         self._timer: asyncio.TimerHandle | None = None
@@ -68,6 +70,7 @@ class Courtesy:
         match event:
             case ResponseCreated(response=response) if self._may_hold(response):
                 self._waits_for = response.id
+                self._is_first_reply = self._has_not_replied
             case ResponseDone(response=response) if response.id == self._waits_for:
                 self._heard()
             case SpeechStarted():
@@ -77,6 +80,8 @@ class Courtesy:
             case SessionCreated() | SessionUpdated():
                 self._settings = responsiveness_in(self._session.config.provider_data)
                 self._ration.follow(self._settings)
+                if not self._settings.enabled:
+                    self._stop()
             case _:
                 pass
 
@@ -112,7 +117,7 @@ class Courtesy:
         return is_spoken and response.output_format == self._session.config.output_format
 
     @property
-    def _is_first_reply(self) -> bool:
+    def _has_not_replied(self) -> bool:
         items = self._session.conversation.items
         return not any(isinstance(item, Message) and item.role == "assistant" for item in items)
 

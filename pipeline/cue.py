@@ -40,19 +40,21 @@ class Cue:
 
     def begin(self, at: int) -> None:
         """The caller began to speak here."""
-        self._begins = self._voice_until = at
-        self._next = at + self._samples(self._settings.min_speech_ms)
+        self._begins = self._voice_until = self._next = at
         self._said = 0
 
     def end(self) -> None:
         """The turn is over."""
         self._begins = None
 
-    def hear(self, until: int, probability: float) -> Verdict | None:
-        """A window of sound was scored; None for most of them."""
+    def hear(self, until: int, probability: float, *, is_busy: bool = False) -> Verdict | None:
+        """A window of sound was scored; None for most of them, and for all while one is being considered."""
         if probability >= VOICE_PROBABILITY:
             self._voice_until = until
-        if self._begins is None or until < self._next:
+        if is_busy or self._begins is None or until < self._next:
+            return None
+        # From the first sound to the last: the silence after a word or two is no long speech.
+        if self._voice_until - self._begins < self._samples(self._settings.min_speech_ms):
             return None
         if self._settings.require_pause and until - self._voice_until < self._samples(PAUSE_MS):
             return None  # it stays due until the caller draws breath

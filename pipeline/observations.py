@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeline.costs import Used
 from pipeline.events.event import ServerEvent
 from pipeline.stopwatch import Stage
 
@@ -134,6 +135,18 @@ class Wasted:
     """It was given up before it had told; its input is then taken to be four characters a token."""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnUsed:
+    """What an answer took is known, however it ended: what was heard since the last one, its words, its sound.
+
+    Each thing used is told once.
+    """
+
+    response_id: str
+    """Empty: no answer came of it."""
+    used: tuple[Used, ...]
+
+
 Observation: TypeAlias = (
     ServerEvent
     | TurnTimed
@@ -148,4 +161,5 @@ Observation: TypeAlias = (
     | Hedged
     | FellBack
     | Wasted
+    | TurnUsed
 )

@@ -2,7 +2,8 @@
 
 The session knows whether somebody is kept waiting; this keeps the time. After a first wait, and then again and
 again, the next of a few phrases is played, which are spoken beforehand: they come at once, and come even if the
-voice has failed. After the last phrase nothing more is said; by then every provider's own limit has passed.
+voice has failed. After the last phrase the first is said again, since several limits may pass one after another;
+once all were said `ROUNDS` times, every provider's limit has passed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ FIRST_WAIT_S = 1.2
 
 NEXT_WAIT_S = 2.0
 """From the end of one phrase to the next."""
+
+ROUNDS = 3
+"""Of all phrases: with three of them half a minute, and nobody listens longer to an agent who does not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Patience:
     def look(self) -> None:
         """Something has happened: somebody may be kept waiting now, or no longer."""
         if self._timer is None:
-            if self._said < len(self._phrases) and self._is_keeping_waiting():
+            if self._has_more and self._is_keeping_waiting():
                 wait_s = self._next_wait_s if self._said else self._first_wait_s
                 self._timer = asyncio.get_running_loop().call_later(wait_s, self._speak)
         elif not self._is_keeping_waiting():
@@ -68,6 +72,10 @@ class Patience:
         self._stop()
         self._phrases = ()
 
+    @property
+    def _has_more(self) -> bool:
+        return self._said < ROUNDS * len(self._phrases)
+
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -75,7 +83,7 @@ class Patience:
 
     def _speak(self) -> None:
         self._timer = None
-        if self._is_keeping_waiting() and self._said < len(self._phrases):
-            phrase = self._phrases[self._said]
+        if self._is_keeping_waiting() and self._has_more:
+            phrase = self._phrases[self._said % len(self._phrases)]
             self._said += 1
             self._fill(phrase)

@@ -1,7 +1,7 @@
 """The phrasebook: short phrases in the agent's own voice, spoken once when the gateway starts.
 
 They are there when a provider is slow or dead, so they cannot wait for one. Should the voice fail even then, the
-shipped recording takes the place of the first phrase.
+shipped recording takes the place of each phrase.
 """
 
 from __future__ import annotations
@@ -54,11 +54,12 @@ class Phrasebook:
         return True
 
     def phrases(self, format: AudioFormat) -> tuple[Phrase, ...]:
-        """The phrases in this format; the recording, if there are phrases to be said and none was spoken."""
+        """The phrases in this format. If none was spoken, the recording in the place of each: as often as something
+        would be said, since whoever has no voice may be waited for as long as anybody."""
         if format not in self._made:
             self._made[format] = tuple(
                 Phrase(spoken.text, transcode(spoken.sound, spoken.format, format)) for spoken in self._spoken
             )
         if not self._made[format] and self._texts:
-            return (Phrase(ONE_MOMENT_TEXT, one_moment(format)),)
+            return (Phrase(ONE_MOMENT_TEXT, one_moment(format)),) * len(self._texts)
         return self._made[format]

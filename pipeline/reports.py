@@ -6,9 +6,10 @@ active: cancelling a task is a request that arrives at its next await, so late r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from pipeline.costs import Used
 from pipeline.mcp.tool import FailureKind, McpTool
 from pipeline.provider import CutOffReason, TurnSignal, WordTime
 
@@ -82,7 +83,7 @@ class ToolRequested:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Model and voice have said all of the answer."""
+    """Model and voice have said all of the answer. Tokens are those the model has told, 0 if it told none."""
 
     response_id: str
     input_tokens: int = 0
@@ -91,6 +92,14 @@ class Finished:
     """Of the input."""
     cut_off: CutOffReason | None = None
     """The model stopped before it was done."""
+    input_audio_tokens: int = 0
+    """Of the input; a cascade's model hears none."""
+    cached_audio_tokens: int = 0
+    """Of those."""
+    output_audio_tokens: int = 0
+    """Of the output."""
+    used: tuple[Used, ...] = field(default=(), compare=False)
+    """By the providers, for the turn that this answer ends: its bill, and no part of what is reported."""
 
 
 @dataclass(frozen=True, slots=True)

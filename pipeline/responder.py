@@ -10,6 +10,7 @@ when one fails, is the legs' business.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -18,12 +19,14 @@ from dataclasses import dataclass, field
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
 from pipeline.commands import Respond
+from pipeline.costs import Tally, Used
 from pipeline.legs.means import Means
 from pipeline.legs.model_leg import MODEL_STALL_S, ModelLeg
 from pipeline.legs.pace import Pace
 from pipeline.legs.voice_leg import VOICE_STALL_S, Manner, SpareVoice, VoiceLeg
 from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.observations import Observation
+from pipeline.prices import Prices
 from pipeline.provider import (
     CutOff,
     CutOffReason,
@@ -64,6 +67,8 @@ class Cascade:
     """What is known of the providers' pace: one for all sessions of a process."""
     phrases: SpokenPhrases = field(default_factory=SpokenPhrases)
     """What the voice has said before and may say again; as `pace`."""
+    prices: Prices = field(default_factory=Prices)
+    """What the providers cost."""
 
     @property
     def takes_images(self) -> bool:
@@ -115,12 +120,18 @@ class Responder:
         first_clause: Callable[[], None],
         *,
         means: Means | None = None,
+        used: Callable[[str, tuple[Used, ...]], None] = lambda _response_id, _used: None,
     ) -> None:
-        """`means`: those of the session, if it has other legs."""
+        """`means`: those of the session, if it has other legs. `used` is told what went into an answer that was not
+        finished: the report of one that was tells it itself."""
         self._report = report
         self._room = room
         self._first_clause = first_clause
-        self._means = means or cascade.means(time.monotonic, lambda _: None)
+        self._used = used
+        self._prices = cascade.prices
+        self._tally = Tally()
+        means = means or cascade.means(time.monotonic, lambda _: None)
+        self._means = dataclasses.replace(means, used=self._add)
         self._model_leg = ModelLeg(cascade.models, self._means)
         self._voice_leg = VoiceLeg(cascade.voices, self._means)
 
@@ -145,9 +156,20 @@ class Responder:
             used = thought.used
             self._report(
                 Finished(
-                    command.response_id, used.input_tokens, used.output_tokens, used.cached_tokens, thought.cut_off
+                    command.response_id,
+                    used.input_tokens,
+                    used.output_tokens,
+                    used.cached_tokens,
+                    thought.cut_off,
+                    used=self._tally.take(),
                 )
             )
+        finally:
+            if left := self._tally.take():
+                self._used(command.response_id, left)
+
+    def _add(self, used: Used) -> None:
+        self._tally.add(self._prices.priced(used))
 
     def _play_recording(self, command: Respond, format: AudioFormat) -> None:
         text = command.script or ""

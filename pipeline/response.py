@@ -31,6 +31,7 @@ from pipeline.events.items import (
 )
 from pipeline.mcp_calls import Asked
 from pipeline.mcp_offer import NOTHING, Offer, Offered
+from pipeline.reports import Finished
 
 
 class ResponseState(enum.Enum):
@@ -294,3 +295,16 @@ class Response:
             output_format=self.config.output_format,
             temperature=self.config.temperature,
         )
+
+
+def usage_of(finished: Finished) -> wire.Usage:
+    """What an answer took, as its `response.done` says it."""
+    return wire.Usage(
+        input_tokens=finished.input_tokens,
+        cached_tokens=finished.cached_tokens,
+        output_tokens=finished.output_tokens,
+        input_audio_tokens=finished.input_audio_tokens,
+        cached_audio_tokens=finished.cached_audio_tokens,
+        output_audio_tokens=finished.output_audio_tokens,
+        used=finished.used,
+    )

@@ -39,6 +39,11 @@ class Timing:
         came = self._came if self._came is not None else self._now()
         return max(0.0, came - self._asked)
 
+    @property
+    def first_s(self) -> float | None:
+        """As `seconds`; None until something of use has come."""
+        return None if self._came is None else self.seconds
+
     def done(self) -> None:
         self._end(None)
 

@@ -191,13 +191,13 @@ class Turns:
     def _anticipate(self, *, is_hinted: bool = False) -> list[Output]:
         """Once the caller seems to have finished, an answer is begun that nobody hears of yet."""
         listening, current = self.listening, self.listening.current
+        if listening.is_waiting or not self._answers_turns:
+            return []
         news = listening.early_end(is_hinted=is_hinted)
         if news is None or current is None:
             return []
         if news is Guess.GOES_ON:
             return [commands.Abandon()]
-        if listening.is_waiting or not self._answers_turns:
-            return []
         said = InputAudio(transcript=current.transcript.latest)
         return [*self._answers.anticipate(self._config, Message(id=current.item_id, role="user", content=(said,)))]
 
@@ -298,9 +298,11 @@ class Turns:
 
     def clear(self) -> list[Output]:
         """The peer wants what it said forgotten."""
+        abandon = [commands.Abandon()] if self._anticipates and self.listening.goes_on() else []
         dropped = self.listening.drop()
         cleared: Output = heard.InputAudioBufferCleared(event_id=self._event_id())
-        return [commands.DropTranscription(dropped.item_id), cleared] if dropped else [cleared]
+        drop = [commands.DropTranscription(dropped.item_id)] if dropped else []
+        return [*abandon, *drop, cleared]
 
     def expect(self, item_id: str, sound: bytes) -> list[Output]:
         """Sound that came with an item: its words are wanted too."""

@@ -83,6 +83,14 @@ _UNSPOKEN: dict[Dialect, frozenset[type]] = {
 }
 
 
+def _without_costs(event: resp.ResponseDone) -> resp.ResponseDone:
+    response = event.response
+    if response.usage is None or not response.usage.used:
+        return event
+    usage = msgspec.structs.replace(response.usage, used=())
+    return msgspec.structs.replace(event, response=msgspec.structs.replace(response, usage=usage))
+
+
 def _is_of_mcp(event: ServerEvent) -> bool:
     """It tells of an item that the beta dialect does not have."""
     match event:
@@ -138,8 +146,11 @@ class Wire:
         expires_at_s: float | None = None,
         limits: Limits = USUAL,
         serves_mcp: bool = False,
+        tells_costs: bool = True,
     ) -> None:
+        """`tells_costs`: the client may know which providers did a turn's work, and for how much."""
         self.dialect = dialect
+        self._tells_costs = tells_costs
         self._limits = limits
         self._serves_mcp = serves_mcp
         self._choice = _Choice.OPEN if dialect is Dialect.SEED else _Choice.MADE
@@ -284,6 +295,8 @@ class Wire:
             self._note(event)
         if kind in _UNSPOKEN[self.dialect] or (self.dialect is Dialect.BETA and _is_of_mcp(event)):
             return None
+        if type(event) is resp.ResponseDone and not self._tells_costs:
+            event = _without_costs(event)
         text = _encoder.encode(event if kind in _HOT else shaped(event, self._told))
         renamed = _RENAMED[self.dialect].get(kind)
         if renamed is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline import costs
 from pipeline import wire_fields as read
 from pipeline.dialects import Dialect
 from pipeline.events.config import SessionConfig
@@ -89,7 +90,7 @@ def shown_response(response: ResponseSnapshot, dialect: Dialect) -> dict[str, An
         "conversation_id": response.conversation_id,
         **(_flat(response) if dialect is Dialect.BETA else _nested(response, dialect)),
         "max_output_tokens": "inf" if response.max_output_tokens is None else response.max_output_tokens,
-        "usage": None if response.status == "in_progress" else _usage(response.usage or Usage()),
+        "usage": None if response.status == "in_progress" else _usage(response.usage or Usage(), dialect),
         "metadata": response.metadata,
     }
 
@@ -124,19 +125,31 @@ def _details(details: StatusDetails | None, dialect: Dialect) -> dict[str, Any] 
     return shown
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
-    """All numbers are there: strict clients drop a response whose counts are null."""
-    cached = {"text_tokens": usage.cached_tokens, "audio_tokens": 0, "image_tokens": 0}
+def _usage(usage: Usage, dialect: Dialect) -> dict[str, Any]:
+    """All numbers are there: strict clients drop a response whose counts are null.
+
+    `switchboard` is our own: what every provider of the turn has used. Models of both dialects let keys pass that
+    they do not know; those of the beta were never asked.
+    """
+    heard, spoken = usage.input_audio_tokens, usage.output_audio_tokens
+    cached_audio = usage.cached_audio_tokens
+    cached = {
+        "text_tokens": usage.cached_tokens - cached_audio,
+        "audio_tokens": cached_audio,
+        "image_tokens": 0,
+    }
+    is_told = usage.used and dialect in (Dialect.GA, Dialect.IW)
     return {
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "input_token_details": {
-            "text_tokens": usage.input_tokens,
-            "audio_tokens": 0,
+            "text_tokens": usage.input_tokens - heard,
+            "audio_tokens": heard,
             "image_tokens": 0,
             "cached_tokens": usage.cached_tokens,
             "cached_tokens_details": cached,
         },
-        "output_token_details": {"text_tokens": usage.output_tokens, "audio_tokens": 0},
+        "output_token_details": {"text_tokens": usage.output_tokens - spoken, "audio_tokens": spoken},
+        **({"switchboard": costs.shown_where_known(usage.used)} if is_told else {}),
     }

@@ -10,7 +10,9 @@ import asyncio
 import random
 import uuid
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import aiohttp
 import numpy as np
@@ -41,6 +43,19 @@ class Target:
     account_sid: str
 
 
+class Call(Protocol):
+    """One call as the load drives it; see `LoadCall`."""
+
+    is_measured: bool
+
+    def receive(self, text: bytes | memoryview, now: float) -> None: ...
+    def tick(self, now: float) -> list[str]: ...
+
+
+Talk: TypeAlias = Callable[[str, random.Random], Call]
+"""Makes a call for a StreamSid."""
+
+
 def script_for(clips: list[Sound], *, noise_dbfs: float, lead_s: float, barge_in_share: float, seed: int) -> Script:
     """The callers' sounds, with noise under them, cut into frames and encoded once for all."""
     noise = ComfortNoise(noise_dbfs, np.random.default_rng(seed))
@@ -63,7 +78,7 @@ def _frames(pcm: bytes) -> tuple[str, ...]:
 class _Placed:
     """A call that is up. The writer says what begins and ends it; frames come from `LoadCall`, which is leaner."""
 
-    call: LoadCall
+    call: Call
     line: Line
     transport: WSTransport
     writer: MessageWriter
@@ -72,9 +87,10 @@ class _Placed:
 class Load:
     """A growing number of calls. `run` keeps them talking; `add` brings more."""
 
-    def __init__(self, target: Target, script: Script, seed: int) -> None:
+    def __init__(self, target: Target, talk: Script | Talk, seed: int) -> None:
+        """A script makes calls that talk at random for ever."""
         self._target = target
-        self._script = script
+        self._talk = talk
         self._rng = random.Random(seed)
         self._phases: list[list[_Placed]] = [[] for _ in range(PHASES)]
         self._added = 0
@@ -103,7 +119,7 @@ class Load:
         if not isinstance(connect, Connect):
             self.failed += 1
             return
-        call = LoadCall(stream_sid, self._script, self.tally, random.Random(self._rng.random()))
+        call = self._call(stream_sid, random.Random(self._rng.random()))
         line = await self._open(connect, call)
         writer = MessageWriter(target.account_sid, call_sid, stream_sid)
         for message in (writer.connected(), writer.start(Codec.PCMU, {})):
@@ -111,7 +127,12 @@ class Load:
         self._phases[self._added % PHASES].append(_Placed(call, *line, writer))
         self._added += 1
 
-    async def _open(self, connect: Connect, call: LoadCall) -> tuple[Line, WSTransport]:
+    def _call(self, stream_sid: str, draws: random.Random) -> Call:
+        if isinstance(self._talk, Script):
+            return LoadCall(stream_sid, self._talk, self.tally, draws)
+        return self._talk(stream_sid, draws)
+
+    async def _open(self, connect: Connect, call: Call) -> tuple[Line, WSTransport]:
         url = connect.stream.url
         headers = {SIGNATURE_HEADER: sign(self._target.auth_token, url, {})}
         transport, listener = await ws_connect(

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.errors import IllegalStep
+from pipeline.costs import Tally
 from pipeline.events.items import AnyItem
 from twiml.webhooks import CallStatus
 
@@ -130,6 +131,8 @@ class Call:
     """The highest number among the status callbacks heard."""
     history: tuple[AnyItem, ...] = ()
     """The conversation so far, to go on from after an interruption; it holds only what was heard."""
+    tally: Tally = field(default_factory=Tally, repr=False)
+    """What the providers were used for, on all its streams."""
     farewell: str | None = None
     """What the way back says before it hangs up, if the agent could not say it itself."""
     transfer_to: str | None = None

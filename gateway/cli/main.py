@@ -19,6 +19,10 @@ _COMMANDS = {
     "simulate": ("gateway.cli.simulate", "Play Twilio and a caller against a running gateway."),
     "standin": ("gateway.cli.standin", "Serve a stand-in for a provider, to try an agent with no account."),
     "bench": ("gateway.cli.bench", "Measure how many conversing calls one core carries."),
+    "bench-turns": (
+        "gateway.cli.bench_turns",
+        "Measure what preemptive generation and hedging save with providers as slow as real ones.",
+    ),
     "bench-realtime": ("gateway.cli.bench_realtime", "Measure how many Realtime sessions one core carries."),
     "key": ("gateway.cli.key", "Make API keys for programs."),
     "token": ("gateway.cli.token", "Mint short-lived tokens."),

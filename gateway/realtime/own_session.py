@@ -8,6 +8,7 @@ import logging
 from starlette.types import Receive, Send
 
 from gateway.calls.chronicle import Chronicle
+from gateway.credentials.credential import Credential, Kind
 from gateway.fast_lane import Direct
 from gateway.logs import about
 from gateway.realtime.allowance import EventRate
@@ -17,6 +18,8 @@ from gateway.realtime.floor import Floor
 from gateway.realtime.ingress import Ingress
 from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
+from pipeline import costs
+from pipeline.costs import Tally
 from pipeline.dialects import Dialect
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig
@@ -34,7 +37,7 @@ MINUTE_S = 60
 async def hold(
     studio: Studio,
     dialect: Dialect,
-    owner: str,
+    credential: Credential,
     config: SessionConfig,
     receive: Receive,
     send: Send,
@@ -42,13 +45,13 @@ async def hold(
 ) -> None:
     """Hold the session of this connection, which is accepted, until either side ends it."""
     async with studio.open_mcp() as mcp:
-        await _hold(studio, dialect, owner, config, receive, send, direct, mcp)
+        await _hold(studio, dialect, credential, config, receive, send, direct, mcp)
 
 
 async def _hold(
     studio: Studio,
     dialect: Dialect,
-    owner: str,
+    credential: Credential,
     config: SessionConfig,
     receive: Receive,
     send: Send,
@@ -56,15 +59,7 @@ async def _hold(
     mcp: McpTools | None,
 ) -> None:
     life_s, opened_at_s = studio.settings.realtime_session_s, studio.unix_now()
-    session = Session(
-        config,
-        studio.make_id,
-        plays=False,
-        limits=studio.limits,
-        takes_images=studio.backend.takes_images,
-        hears_sound=studio.backend.hears_sound,
-        anticipates=studio.settings.preemptive,
-    )
+    session, owner = _session(studio, config), credential.owner
     floor, allowance = Floor(), studio.allowances.of(owner, studio.now())
     wire = Wire(
         dialect,
@@ -72,6 +67,7 @@ async def _hold(
         expires_at_s=opened_at_s + life_s,
         limits=studio.limits,
         serves_mcp=studio.serves_mcp,
+        tells_costs=credential.kind in (Kind.KEY, Kind.DEV),  # whoever holds a token made with one is not told
     )
     connection = Connection(
         wire,
@@ -86,13 +82,14 @@ async def _hold(
         counts=True,
         on_end=lambda: engine.stop(),
     )
+    tally = Tally()
     engine = Engine(
         session,
         studio.backend,
         connection.peer,
         activity=studio.activity,
         toolbox=Toolbox(()),
-        observe=Chronicle(None, studio.metrics, studio.now, call_sid=session.id).note,
+        observe=Chronicle(None, studio.metrics, studio.now, call_sid=session.id, tally=tally).note,
         now=studio.now,
         end_of_turn=studio.end_of_turn,
         mcp=mcp,
@@ -117,6 +114,20 @@ async def _hold(
             "realtime session closed",
             extra={"owner": owner, "dialect": dialect.value, "seconds": seconds, "reason": reason.value},
         )
+        for used in costs.shown(tally.used)["providers"]:
+            log.info("realtime session used", extra=used)
+
+
+def _session(studio: Studio, config: SessionConfig) -> Session:
+    return Session(
+        config,
+        studio.make_id,
+        plays=False,
+        limits=studio.limits,
+        takes_images=studio.backend.takes_images,
+        hears_sound=studio.backend.hears_sound,
+        anticipates=studio.settings.preemptive,
+    )
 
 
 def ingress_of(studio: Studio, live: LiveSession, connection: Connection, direct: Direct | None) -> Ingress:

@@ -68,4 +68,4 @@ class RealtimeSocket:
             return lambda *line: join(studio, wanted.dialect, session, *line)
         config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp)
         places.enter_context(studio.directory.seat(wanted.credential.owner))
-        return lambda *line: hold(studio, wanted.dialect, wanted.credential.owner, config, *line)
+        return lambda *line: hold(studio, wanted.dialect, wanted.credential, config, *line)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from pipeline.audio.formats import PCM_24K, AudioFormat
+from pipeline.costs import Used
 from pipeline.events.config import Modality, SessionConfig
 from pipeline.events.items import AnyItem, ItemReference
 
@@ -53,12 +54,20 @@ class StatusDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of text: the model of a cascade neither hears nor speaks."""
+    """Tokens of the model; that of a cascade neither hears nor speaks, so they are all of text."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
     """Of `input_tokens`, those the provider had in its cache."""
     output_tokens: int = 0
+    input_audio_tokens: int = 0
+    """Of `input_tokens`."""
+    cached_audio_tokens: int = 0
+    """Of `cached_tokens`."""
+    output_audio_tokens: int = 0
+    """Of `output_tokens`."""
+    used: tuple[Used, ...] = ()
+    """By each provider, for the whole turn."""
 
 
 class ResponseSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,11 @@ class Lineup:
         """Whether `next` would find one."""
         return bool(self._fresh()) or bool(self._again() and self._means.budget.has_left)
 
+    @property
+    def has_fresh(self) -> bool:
+        """Whether `next` would find one that was not asked yet."""
+        return bool(self._fresh())
+
     def next(self) -> int | None:
         """Whom to ask now, which counts as asked; None if nobody is left."""
         fresh, pace, now_s = self._fresh(), self._means.pace, self._means.now()

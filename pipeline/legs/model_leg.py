@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from pipeline.costs import Used
 from pipeline.events.items import FunctionCall, Item, Message
 from pipeline.legs.continuation import continued, joined
 from pipeline.legs.fault import fault_of, is_final, log_if_ours
 from pipeline.legs.lineup import Lineup
-from pipeline.legs.means import Means
+from pipeline.legs.means import FAILED_LATELY, Means
 from pipeline.legs.race import Alarm, Arrival, Came, Ended, Race, Rang
 from pipeline.observations import Wasted
 from pipeline.provider import (
@@ -63,6 +64,8 @@ class _Attempt:
     used: TokensUsed | None = None
     has_said: bool = False
     """It has added words to the answer."""
+    chars: int = 0
+    """Of all it has brought."""
 
 
 _Arrival: TypeAlias = Arrival[_Attempt, ModelOutput]
@@ -85,10 +88,13 @@ class ModelLeg:
         async with Race[_Attempt, ModelOutput]() as race:
             answer = _Answer(self._models, self._means, prompt, race)
             answer.begin()
-            while not answer.is_over:
-                for output in answer.take(await race.next()):
-                    yield output
-                answer.resume()
+            try:
+                while not answer.is_over:
+                    for output in answer.take(await race.next()):
+                        yield output
+                    answer.resume()
+            finally:
+                answer.settle()
 
 
 class _Answer:
@@ -124,7 +130,7 @@ class _Answer:
         first = self._lineup.next()
         assert first is not None, "a leg has at least one model"
         if first:
-            self._means.fell_back("llm", self._models[0].name, self._models[first].name, "it failed lately")
+            self._means.fell_back("llm", self._models[0].name, self._models[first].name, FAILED_LATELY)
         attempt = self._ask(first)
         if self._means.hedges:
             p95_s = self._means.pace.p95_s("llm", attempt.name)
@@ -153,6 +159,11 @@ class _Answer:
             self._winner.stall.owes(self._winner.limit_s)
         self._is_held = False
 
+    def settle(self) -> None:
+        """It is over, or nobody wants the rest of it: tell what it has used."""
+        for attempt in self._attempts:
+            self._means.used(_used_by(attempt))
+
     def _ask(self, place: int) -> _Attempt:
         model, limit_s = self._models[place], self._limit_s()
         attempt = _Attempt(place, model.name, self._prompt, self._means.timing("llm", model.name), limit_s)
@@ -180,16 +191,20 @@ class _Answer:
         self._is_held = True
         match output:
             case TextDelta(text=text):
+                by.chars += len(text)
                 if by.prompt is not self._first_prompt and not by.has_said:
                     text = joined(self._said, text)
                 by.has_said = by.has_said or bool(text)
                 self._said += text
                 return [TextDelta(text)]
-            case ToolRequest() if not self._may_restart:
-                return [output]
+            case ToolRequest(name=name, arguments=arguments):
+                by.chars += len(name) + len(arguments)
+                if not self._may_restart:
+                    return [output]
+                self._held.append(output)
             case _:
                 self._held.append(output)
-                return []
+        return []
 
     def _win(self, by: _Attempt) -> None:
         pace, now_s = self._means.pace, self._means.now()
@@ -204,6 +219,7 @@ class _Answer:
                 pace.took("llm", loser.name, loser.timing.seconds)
                 saved_s = max(saved_s, loser.limit_s - loser.timing.seconds)
                 self._means.observe(_wasted(loser))
+                self._means.used(_used_by(loser).wasted())
         self._attempts = [by]
         self._tell_hedge(by, saved_s)
 
@@ -223,11 +239,12 @@ class _Answer:
             by.limit_s = MODEL_STALL_S
             return
         by.timing.stalled()
-        self._failed(by, ProviderError(by.name, f"no word for {by.limit_s:g} seconds", retryable=True))
+        stalled = ProviderError(by.name, f"no word for {by.limit_s:g} seconds", retryable=True)
+        self._failed(by, stalled, has_stalled=True)
 
     def _ended(self, by: _Attempt) -> list[ModelOutput]:
-        is_empty = self._winner is None and by.used is None and not self._said
-        if is_empty and (len(self._attempts) > 1 or self._lineup.has_more):
+        is_empty = self._winner is None and not self._said and (by.used is None or self._is_asked)
+        if is_empty and (self._is_asked or len(self._attempts) > 1 or self._lineup.has_more):
             failure = ProviderError(by.name, "ended without an answer", retryable=True)
             by.timing.failed(failure)
             self._failed(by, failure)
@@ -238,12 +255,22 @@ class _Answer:
         self.is_over = True
         return [*self._held, *_sum_of(self._used)]
 
-    def _failed(self, by: _Attempt, failure: Exception) -> None:
+    @property
+    def _is_asked(self) -> bool:
+        """Somebody spoke last, and nobody has answered with words since; functions are none."""
+        messages = (item for item in reversed(self._first_prompt.items) if isinstance(item, Message))
+        last = next(messages, None)
+        return last is not None and last.role == "user"
+
+    def _failed(self, by: _Attempt, failure: Exception, *, has_stalled: bool = False) -> None:
         self._means.pace.failed("llm", by.name, self._means.now())
         if is_final(failure):
             self._lineup.refuse(by.place)
         self._race.stop(by)
         self._attempts.remove(by)
+        # Who has stalled was told the prompt, and may be thinking; who refused at once is not paid for it.
+        used = _used_by(by, is_paid=has_stalled or by.chars > 0)
+        self._means.used(used if by is self._winner else used.wasted())
         if by is self._winner:
             self._winner = None
             self._held.clear()
@@ -273,10 +300,32 @@ def _sum_of(used: Sequence[TokensUsed]) -> list[TokensUsed]:
 
 
 def _wasted(loser: _Attempt) -> Wasted:
-    if loser.used is not None:
-        return Wasted(loser.name, loser.used.input_tokens, loser.used.output_tokens, is_estimated=False)
-    chars = len(loser.prompt.instructions) + sum(map(_chars_of, loser.prompt.items))
-    return Wasted(loser.name, chars // CHARS_PER_TOKEN, 0, is_estimated=True)
+    used = _used_by(loser)
+    return Wasted(loser.name, used.input_tokens, used.output_tokens, is_estimated=used.is_estimated)
+
+
+def _used_by(attempt: _Attempt, *, is_paid: bool = True) -> Used:
+    """What the service has told; otherwise, if it is paid at all, what went there and came back."""
+    told, first_s = attempt.used, attempt.timing.first_s
+    is_estimated = told is None and is_paid
+    if told is None:
+        told = _estimated(attempt) if is_paid else TokensUsed(0, 0)
+    return Used(
+        provider=attempt.name,
+        kind="llm",
+        requests=1,
+        answered=int(first_s is not None),
+        first_s=first_s or 0.0,
+        input_tokens=told.input_tokens,
+        cached_tokens=told.cached_tokens,
+        output_tokens=told.output_tokens,
+        is_estimated=is_estimated,
+    )
+
+
+def _estimated(attempt: _Attempt) -> TokensUsed:
+    chars = len(attempt.prompt.instructions) + sum(map(_chars_of, attempt.prompt.items))
+    return TokensUsed(chars // CHARS_PER_TOKEN, attempt.chars // CHARS_PER_TOKEN)
 
 
 def _chars_of(item: Item) -> int:

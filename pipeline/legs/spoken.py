@@ -17,6 +17,9 @@ FASTEST_CHARS_PER_S: Final = 25.0
 """Letters, of a voice that people can follow. Words for which a voice has made less sound are not all said, even if
 it ends as if they were."""
 
+IMPOSSIBLE_PACE: Final = 4
+"""Times the fastest: who asks for more after so little sound cannot be through, however quick it is."""
+
 _ITEM: Final = "answer"
 
 
@@ -34,6 +37,12 @@ class Spoken:
         self._ledger = PlaybackLedger(rate_hz)
         self._whole = begins
         """Words before this one are known to have been sounded."""
+        self._through = begins
+        """It seems to be through with the words before this one."""
+        self.asks_ahead = False
+        """It was caught at making sound of what it seemed to be through with."""
+        self._last_begins = begins
+        """The first word of the last text it announced."""
         self._last_text = ""
         self._begins_with_text = False
         """The piece with the last text was the first of its sound."""
@@ -49,7 +58,11 @@ class Spoken:
 
     def made(self, speech: Speech, samples: int) -> None:
         """A piece came, with so many samples of sound."""
+        if samples and not speech.text and self._through == self.told > self._begins:
+            self.asks_ahead = True
+            self._through = self._whole = min(self._whole, self._last_begins)
         if speech.text:
+            self._last_begins = self.told
             self.told += len(speech.text.split())
             self._last_text, self._since_text = speech.text, 0
             self._begins_with_text = samples > 0
@@ -63,11 +76,17 @@ class Spoken:
         self.told = max(self.told, place)
 
     def asked_for_more(self, given: int) -> bool:
-        """It was given the words before `given` and asks for the next: a voice that has announced all of them, and
-        made sound, has made all of it. Not so one that asks ahead: it has not announced the last."""
-        if self.told == given and self._since_text:
-            self._whole = given
-        return self._whole == given
+        """It was given the words before `given` and asks for the next: whether it is through with them.
+
+        A voice that has announced all of them, and made sound, is; not one that asks ahead, which has not announced
+        the last, or makes more sound of it afterwards. If its sound suffices for the last, it has said them all.
+        """
+        is_announced = self.told == given and self._since_text > 0 and not self.asks_ahead
+        if is_announced and self._suffices(self._last_text, self._since_text, IMPOSSIBLE_PACE):
+            self._through = given
+            if self._suffices(self._last_text, self._since_text):
+                self._whole = given
+        return self._through == given
 
     @property
     def breaks_off(self) -> bool:
@@ -78,9 +97,9 @@ class Spoken:
         """Whether its sound suffices for these words."""
         return self._suffices("".join(words), self._samples)
 
-    def _suffices(self, text: str, samples: int) -> bool:
+    def _suffices(self, text: str, samples: int, times_faster: int = 1) -> bool:
         spoken_chars = sum(map(str.isalnum, text))
-        return samples * self._fastest_chars_per_s >= spoken_chars * self._rate_hz
+        return samples * self._fastest_chars_per_s * times_faster >= spoken_chars * self._rate_hz
 
     def place(self, words: Sequence[str]) -> int:
         """The first word of the answer's `words` that it has not sounded to its end."""

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import Transcoder
+from pipeline.costs import Used
+from pipeline.legs.gaps import Gaps
 from pipeline.legs.given_clauses import GivenClauses
+from pipeline.legs.pauses import Pauses
 from pipeline.legs.sound_owed import SoundOwed
 from pipeline.legs.spoken import Spoken
 from pipeline.provider import ProviderError, Speech, Voice
@@ -27,6 +30,8 @@ class Piece:
     speech: Speech
     begins: int
     """The place of its text's first word in the answer."""
+    opens: bool = False
+    """Its sound is the first since a clause was given: there may have been a pause before it."""
 
 
 class Take:
@@ -56,7 +61,14 @@ class Take:
         """Called once, when there is something for it to say."""
         self.silent: list[Piece] = []
         """What it brought before its first sound, such as the times of words."""
+        self.gaps = Gaps()
+        """In its sound, as far as it was heard."""
         self.is_asked = False
+        self._characters = 0
+        """Given to the voice."""
+        self._made_s = 0.0
+        """Of sound."""
+        self._pauses = Pauses(source)
         self._voice = voice
         self._given = given
         self.begins = begins
@@ -78,14 +90,36 @@ class Take:
         made = self._voice.speak(self._told(), format=source, voice=voice_name, speed=self._speed)
         async with aclosing(made):
             async for piece in made:
-                begins = self._announced(piece.text)
+                self._made_s += source.seconds_of(piece.audio)
+                if self._pauses.goes_on(piece.audio):
+                    # Dropped, it makes no sound for the watchdogs either, and does not stand before what follows.
+                    piece = dataclasses.replace(piece, audio=b"")
+                begins, opens = self._announced(piece.text), self.owed.is_owing
                 self.spoken.made(piece, source.samples_in(piece.audio))
+                if self.spoken.asks_ahead and not self.owed.asks_ahead:
+                    self.owed.asked(is_through=False)
                 if piece.audio:
                     self.owed.sounded(is_enough=self.owed.asks_ahead and self._may_be_all())
                 audio = self.transcoder.push(piece.audio)
-                yield Piece(piece if audio is piece.audio else dataclasses.replace(piece, audio=audio), begins)
+                yield Piece(
+                    piece if audio is piece.audio else dataclasses.replace(piece, audio=audio), begins, opens
+                )
         if tail := self.transcoder.flush():
             yield Piece(Speech(tail), self.spoken.told)
+
+    @property
+    def used(self) -> Used:
+        """So far; nothing, not even a request, if there was nothing for it to say."""
+        first_s = self.timing.first_s
+        return Used(
+            provider=self.name,
+            kind="tts",
+            requests=int(self.is_asked),
+            answered=int(first_s is not None),
+            first_s=first_s or 0.0,
+            characters=self._characters,
+            audio_s=self._made_s,
+        )
 
     @property
     def leaves_words(self) -> bool:
@@ -108,6 +142,7 @@ class Take:
             place = self._given.end_of(place)
             self.ask()
             self.owed.given()
+            self._characters += len(clause)
             yield clause
             self.owed.asked(is_through=self.spoken.asked_for_more(place))
         self.owed.given(is_last=True)

@@ -12,9 +12,10 @@ from typing import Final, TypeAlias
 
 from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import Transcoder
+from pipeline.costs import Used
 from pipeline.legs.fault import fault_of, is_final, log_if_ours
 from pipeline.legs.lineup import Lineup
-from pipeline.legs.means import Means
+from pipeline.legs.means import FAILED_LATELY, LATE, Means
 from pipeline.legs.race import Alarm, Arrival, Came, Ended, Race, Rang
 from pipeline.legs.utterance import Utterance
 from pipeline.provider import ProviderError, Transcriber, Transcript, skills_of_transcriber
@@ -39,6 +40,9 @@ LATE_P95S: Final = 2.0
 """Where a transcriber's pace is known it is late after twice its 95th percentile, within these bounds; one that is
 not streaming, not before its stall unless it is known to be faster."""
 
+NOISE_MS: Final = 500
+"""Of loud sound may be a cough or a door, in which there are no words. Of more, an empty transcript is doubted."""
+
 MUTE_MS: Final = 3_000
 """Of speech, without a word from one that says words while it hears: its connection is dead."""
 
@@ -58,6 +62,23 @@ class _Hearing:
     at_once_s: float = 0.0
     """Sound it was given faster than it was spoken."""
     has_been_late: bool = False
+    heard_s: float = 0.0
+    """Sound it was given."""
+
+    def hear(self, seconds: float) -> None:
+        self.heard_s += seconds
+
+    @property
+    def used(self) -> Used:
+        first_s = self.timing.first_s
+        return Used(
+            provider=self.name,
+            kind="stt",
+            requests=1,
+            answered=int(first_s is not None),
+            first_s=first_s or 0.0,
+            audio_s=self.heard_s,
+        )
 
 
 _Arrival: TypeAlias = Arrival[_Hearing, Transcript]
@@ -82,9 +103,12 @@ class TranscriberLeg:
         async with Race[_Hearing, Transcript]() as race:
             listening = _Listening(self._transcribers, self._means, race, utterance, language)
             listening.begin()
-            while not listening.is_over:
-                if (transcript := listening.take(await race.next())) is not None:
-                    yield transcript
+            try:
+                while not listening.is_over:
+                    if (transcript := listening.take(await race.next())) is not None:
+                        yield transcript
+            finally:
+                listening.settle()
 
 
 class _Listening:
@@ -115,7 +139,7 @@ class _Listening:
         first = self._lineup.next()
         assert first is not None, "a leg has at least one transcriber"
         if first:
-            self._fell_back(self._transcribers[0].name, first, "it failed lately")
+            self._fell_back(self._transcribers[0].name, first, FAILED_LATELY)
         self._ask(first)
         self._utterance.ended = self._caller_stopped
         self._utterance.grew = self._caller_went_on
@@ -126,6 +150,9 @@ class _Listening:
             case Came(by=by, thing=transcript):
                 by.quiet_since_ms = self._utterance.voiced_ms
                 if transcript.is_final:
+                    if self._is_doubted(transcript):
+                        self._ask_another(by)
+                        return None
                     self._understood(by)
                     return transcript
                 return transcript if by is self._hearings[0] else None
@@ -140,6 +167,11 @@ class _Listening:
                 self._failed(by, ProviderError(by.name, "ended without a final transcript", retryable=True))
         return None
 
+    def settle(self) -> None:
+        """It is understood, or nobody wants to know any more: tell what was used."""
+        for hearing in self._hearings:
+            self._means.used(hearing.used)
+
     def _ask(self, place: int) -> _Hearing:
         transcriber, source = self._transcribers[place], self._utterance.format
         timing = self._means.timing("stt", transcriber.name)
@@ -151,7 +183,7 @@ class _Listening:
         self._requests += 1
         self._hearings.append(hearing)
         target = source if source in transcriber.formats else transcriber.formats[0]
-        sound = self._utterance.sound(Transcoder(source, target))
+        sound = self._utterance.sound(Transcoder(source, target), hearing.hear)
         self._race.start(hearing, transcriber.transcribe(sound, format=target, language=self._language))
         if self._utterance.has_ended:
             self._await_final(hearing)
@@ -195,11 +227,30 @@ class _Listening:
         if following == late.place:
             self._hedged = self._ask(following)
         else:
-            self._fell_back(late.name, following, "it is late")
+            self._fell_back(late.name, following, LATE)
+            self._ask(following)
+
+    def _is_doubted(self, transcript: Transcript) -> bool:
+        """Nothing was understood of what was long and loud, and there is somebody else who has not heard it."""
+        is_empty = not transcript.text and self._utterance.voiced_ms > NOISE_MS
+        return is_empty and self._utterance.has_ended and (len(self._hearings) > 1 or self._lineup.has_fresh)
+
+    def _ask_another(self, doubted: _Hearing) -> None:
+        """It may have been noise, which is nobody's failure."""
+        doubted.timing.done()
+        self._race.stop(doubted)
+        self._hearings.remove(doubted)
+        self._means.used(doubted.used)
+        if not self._hearings:
+            following = self._lineup.next()
+            assert following is not None, "there is a fresh one"
+            self._fell_back(doubted.name, following, "it understood nothing")
             self._ask(following)
 
     def _understood(self, by: _Hearing) -> None:
         pace = self._means.pace
+        if self._utterance.has_ended:
+            by.timing.came()
         by.timing.done()
         if self._utterance.has_ended:
             pace.took("stt", by.name, by.timing.seconds)
@@ -232,6 +283,7 @@ class _Listening:
             self._lineup.refuse(by.place)
         self._race.stop(by)
         self._hearings.remove(by)
+        self._means.used(by.used)
         # One that was late has its successor already.
         following = None if by.has_been_late and self._hearings else self._lineup.next()
         if following is not None:

@@ -79,8 +79,10 @@ class Utterance:
             self.has_ended = True
             self.ended()
 
-    async def sound(self, transcoder: Transcoder) -> AsyncGenerator[bytes, None]:
-        """All of it that is kept, then what comes, in the transcoder's target."""
+    async def sound(
+        self, transcoder: Transcoder, given: Callable[[float], None] = lambda _: None
+    ) -> AsyncGenerator[bytes, None]:
+        """All of it that is kept, then what comes, in the transcoder's target. `given` is told the seconds."""
         at = 0
         while True:
             at = max(at, self._dropped)
@@ -90,6 +92,7 @@ class Utterance:
                 if at > self._read:
                     self._read = at
                     self._drop()
+                given(self.format.seconds_of(piece))
                 yield transcoder.push(piece)
             elif self.is_open:
                 self._news.clear()

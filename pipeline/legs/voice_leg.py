@@ -17,7 +17,7 @@ from pipeline.audio.formats import AudioFormat
 from pipeline.legs.fault import fault_of, is_final, log_if_ours
 from pipeline.legs.given_clauses import GivenClauses
 from pipeline.legs.lineup import Lineup
-from pipeline.legs.means import Means
+from pipeline.legs.means import FAILED_LATELY, Means
 from pipeline.legs.race import Alarm, Arrival, Came, Ended, Race, Rang
 from pipeline.legs.sound_owed import SoundOwed
 from pipeline.legs.take import Piece, Take, can_be_spoken
@@ -30,6 +30,14 @@ VOICE_STALL_S: Final = 1.5
 
 SPARED_VOICE_STALL_S: Final = 1.2
 """The same where another request can be made: streaming voices begin after 0.1 to 0.4 s."""
+
+MOST_GAPS_S: Final = 1.0
+"""Of silence in the middle of words, all together in one answer: more sounds broken, and the next voice takes over.
+Networks are late by a tenth of that."""
+
+MOST_GAPS_ALONE_S: Final = 2.5
+"""The same where nobody could take over, if there was more silence than sound: a broken answer is better than none,
+but a drip of sounds is no answer."""
 
 SOONEST_HEDGE_S: Final = 0.4
 LATEST_HEDGE_S: Final = 0.9
@@ -79,10 +87,13 @@ class VoiceLeg:
             given = GivenClauses(clauses, first_clause)
             telling = _Telling(self._voices, self._means, race, given, manner, self._name_for)
             telling.begin()
-            while not telling.is_over:
-                for speech in telling.take(await race.next()):
-                    yield speech
-                telling.resume()
+            try:
+                while not telling.is_over:
+                    for speech in telling.take(await race.next()):
+                        yield speech
+                    telling.resume()
+            finally:
+                telling.settle()
 
     async def _name_for(self, place: int, asked: str | None) -> str | None:
         """The voice the peer asked for, if the provider has it. A client made for another service asks for one of
@@ -139,7 +150,7 @@ class _Telling:
         first = self._lineup.next()
         assert first is not None, "a leg has at least one voice"
         if first:
-            self._fell_back(self._voices[0].voice.name, first, "it failed lately")
+            self._fell_back(self._voices[0].voice.name, first, FAILED_LATELY)
         take = self._ask(first)
         if self._means.hedges:
             p95_s = self._means.pace.p95_s("tts", take.name)
@@ -165,6 +176,16 @@ class _Telling:
         """What was taken has been dealt with: time runs again."""
         if self._winner is not None and not self.is_over:
             self._winner.owed.release()
+            self._winner.gaps.excuse(self._means.now())
+
+    def settle(self) -> None:
+        """It is over, or nobody wants the rest of it: tell what it has used."""
+        for take in self._takes:
+            self._bill(take)
+
+    def _bill(self, take: Take) -> None:
+        if take.is_asked:
+            self._means.used(take.used)
 
     def _ask(self, place: int) -> Take:
         voice = self._voices[place].voice
@@ -203,7 +224,19 @@ class _Telling:
         if piece.speech.audio:
             by.owed.hold()
         pieces, by.silent = [*by.silent, piece], []
-        return [self._announcing(each) for each in pieces]
+        speech = [self._announcing(each) for each in pieces]
+        if piece.speech.audio and self._drips(by, piece):
+            too_slow = ProviderError(by.name, "makes its sound slower than it plays", retryable=True)
+            speech += self._failed(by, too_slow, has_stalled=True)
+        return speech
+
+    def _drips(self, by: Take, piece: Piece) -> bool:
+        """Whether its sound comes too slowly to be listened to."""
+        gaps = by.gaps
+        gaps.sounded(self._means.now(), self._manner.format.seconds_of(piece.speech.audio), is_first=piece.opens)
+        if self._lineup.has_more:
+            return gaps.total_s > MOST_GAPS_S
+        return gaps.total_s > max(MOST_GAPS_ALONE_S, gaps.made_s)
 
     def _announcing(self, piece: Piece) -> Speech:
         """The piece, with the words that no piece has announced before."""
@@ -225,6 +258,7 @@ class _Telling:
         for loser in self._takes:
             if loser is not by:
                 self._race.stop(loser)
+                self._bill(loser)
                 pace.took("tts", loser.name, loser.timing.seconds)
                 saved_s = max(saved_s, loser.owed.limit_s - loser.timing.seconds)
         self._takes = [by]
@@ -270,6 +304,7 @@ class _Telling:
             self._lineup.refuse(by.place)
         self._race.stop(by)
         self._takes.remove(by)
+        self._bill(by)
         rest = self._cut_at(by) if by is self._winner else []
         if self.is_over:
             return rest

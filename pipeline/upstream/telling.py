@@ -7,6 +7,7 @@ for, and how much, stands here.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -14,6 +15,7 @@ from typing import Final
 from pipeline.audio.formats import AudioFormat
 from pipeline.audio.transcode import Transcoder
 from pipeline.commands import Respond
+from pipeline.legs.gaps import Gaps
 from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.provider import ProviderError
 from pipeline.reports import AudioMade, Finished, Report, TextMade, ToolRequested
@@ -26,6 +28,9 @@ BEGIN_LIMIT_S: Final = 4.0
 
 SOUND_LIMIT_S: Final = 1.5
 """Between two pieces of sound of one part: as for a voice."""
+
+MOST_GAPS_S: Final = 2.5
+"""Of silence in the middle of words, if there was more of it than of sound: a drip of sounds is no answer."""
 
 FRAME_MS: Final = 20
 """Sound is cut between the frames of the telephone."""
@@ -68,6 +73,7 @@ class Telling:
         """Half a sample, which waits for its other half."""
         self._calls: dict[str, Called] = {}
         self._is_sounding = False
+        self._gaps = Gaps()
 
     async def run(self, timing: Timing) -> Finished:
         """Pass it on to its end. Raises `ProviderError`."""
@@ -90,7 +96,7 @@ class Telling:
                     self._say(delta)
                 case Sound(audio=audio):
                     timing.came()
-                    await self._speak(audio)
+                    await self._listen_to(audio)
                 case SoundDone():
                     self._is_sounding = False
                 case Called():
@@ -100,6 +106,15 @@ class Telling:
                     self._is_sounding = False
                 case Ended():
                     return self._end(event)
+
+    async def _listen_to(self, audio: bytes) -> None:
+        """Pass it on, if it does not come too slowly to be listened to."""
+        loop, gaps = asyncio.get_running_loop(), self._gaps
+        gaps.sounded(loop.time(), self._answer.format.seconds_of(audio), is_first=not self._is_sounding)
+        if gaps.total_s > max(MOST_GAPS_S, gaps.made_s):
+            raise Stalled(self._label, "makes its sound slower than it plays", retryable=True)
+        await self._speak(audio)
+        gaps.excuse(loop.time())
 
     def _say(self, words: str) -> None:
         if not self._command.speaks or self._passed_ms:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from simulator.standins.fault import Faults
+from simulator.standins.latency import Latency, seconds_of
 from simulator.standins.recital import Chunk, Recital, SoundForm, TimedText
-from simulator.standins.tone import WORD_MS
+from simulator.standins.tone import HUM_HZ, WORD_MS
 from simulator.standins.voice_contexts import PACE, SpokenSocket, VoiceContext, refusal_at_handshake
 
 PATH: Final = "/tts/websocket"
@@ -90,18 +92,21 @@ class CartesiaStandin:
         self,
         faults: Faults,
         *,
-        delay_s: float = 0.0,
+        delay_s: float | Latency = 0.0,
         word_ms: int = WORD_MS,
         pace: float = PACE,
         expires_s: float = EXPIRES_S,
         lead_ms: int = LEAD_MS,
+        pitch_hz: Callable[[str], int] = lambda _: HUM_HZ,
     ) -> None:
+        """`pitch_hz`: how high it hums what begins with this text."""
         self._faults = faults
         self._delay_s = delay_s
         self._word_ms = word_ms
         self._pace = pace
         self._expires_s = expires_s
         self._lead_ms = lead_ms
+        self._pitch_hz = pitch_hz
         self.sent: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
         self.expired: list[str] = []
@@ -181,10 +186,19 @@ class CartesiaStandin:
         fault, asked = self._faults.take(), message["output_format"]
         form = SoundForm(_ENCODINGS[asked["encoding"]], asked["sample_rate"])
         speed = (message.get("generation_config") or {}).get("speed") or 1.0
-        recital = Recital(form, fault, word_ms=self._word_ms, lead_ms=self._lead_ms, speed=speed)
+        text = message["transcript"]
+        recital = Recital(
+            form,
+            fault,
+            word_ms=self._word_ms,
+            lead_ms=self._lead_ms,
+            speed=speed,
+            hum_hz=self._pitch_hz(text),
+        )
         has_flushes = message.get("max_buffer_delay_ms") == 0
         wording = Wording(message["context_id"], bool(message.get("add_timestamps")), has_flushes)
-        return VoiceContext(socket, wording, recital, fault, delay_s=self._delay_s, pace=self._pace)
+        delay_s = seconds_of(self._delay_s, text)
+        return VoiceContext(socket, wording, recital, fault, delay_s=delay_s, pace=self._pace)
 
 
 def _fault_of(message: dict[str, Any], running: dict[str, _Running]) -> str:

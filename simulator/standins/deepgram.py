@@ -6,7 +6,7 @@ Deepgram's own SDK talks to it unmodified (`DeepgramClientEnvironment(production
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Final
 
@@ -18,7 +18,9 @@ from simulator.standins.deepgram_flux import FluxTurns
 from simulator.standins.deepgram_query import BadQueryError, Query, read_v1, read_v2
 from simulator.standins.deepgram_v1 import LiveResults
 from simulator.standins.deepgram_wire import DRIP_S, Heard, Wire
+from simulator.standins.deepgram_words import ScriptedWords, Words
 from simulator.standins.fault import Fault, Faults
+from simulator.standins.latency import Latency
 
 SCRIPT: Final = ("What are your opening hours on Saturday?", "Thank you, goodbye.")
 
@@ -40,15 +42,17 @@ def deepgram_app(
     script: Sequence[str],
     faults: Faults,
     *,
-    delay_s: float = 0.0,
+    delay_s: float | Latency = 0.0,
     drip_s: float = DRIP_S,
     idle_s: float = IDLE_S,
+    understand: Callable[[str], Words] = ScriptedWords,
 ) -> DeepgramStandin:
     """One that says the transcripts of `script` in order, one for each utterance (Flux: each turn), over and over.
 
     A handshake takes its fault when it comes, anything else when its voice begins: spare connections take none.
+    `understand` makes of a transcript what says it as it hears; on `/v1/listen` only.
     """
-    return DeepgramStandin(script, faults, delay_s=delay_s, drip_s=drip_s, idle_s=idle_s)
+    return DeepgramStandin(script, faults, delay_s=delay_s, drip_s=drip_s, idle_s=idle_s, understand=understand)
 
 
 class DeepgramStandin:
@@ -59,15 +63,17 @@ class DeepgramStandin:
         script: Sequence[str],
         faults: Faults,
         *,
-        delay_s: float,
+        delay_s: float | Latency,
         drip_s: float,
         idle_s: float,
+        understand: Callable[[str], Words] = ScriptedWords,
     ) -> None:
         self._script = cycle(script)
         self._faults = faults
         self._delay_s = delay_s
         self._drip_s = drip_s
         self._idle_s = idle_s
+        self._understand = understand
         self.heard: list[Heard] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +115,8 @@ class DeepgramStandin:
         await websocket.accept()
         wire = Wire(websocket, heard, delay_s=self._delay_s, drip_s=self._drip_s)
         if path == "/v1/listen":
-            await self._listen(LiveResults(query, wire, self._next_utterance), wire, self._idle_s)
+            results = LiveResults(query, wire, self._next_utterance, self._understand)
+            await self._listen(results, wire, self._idle_s)
         else:
             turns = FluxTurns(query, wire, self._next_utterance)
             await turns.greet()

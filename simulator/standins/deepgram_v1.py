@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from simulator.standins.deepgram_query import Query
 from simulator.standins.deepgram_wire import Wire
-from simulator.standins.deepgram_words import ScriptedWords
+from simulator.standins.deepgram_words import ScriptedWords, Words
 from simulator.standins.energy import FRAME_MS, Energy
 from simulator.standins.fault import Fault
 
@@ -22,14 +22,22 @@ REQUEST_ID: Final = "00000000-0000-4000-8000-000000000001"
 
 
 class LiveResults:
-    """See the module's docstring. `next_utterance` gives the transcript and the fault of one."""
+    """See the module's docstring. `next_utterance` gives the transcript and the fault of one; `understand`, what
+    says the transcript as it hears."""
 
-    def __init__(self, query: Query, wire: Wire, next_utterance: Callable[[], tuple[str, Fault]]) -> None:
+    def __init__(
+        self,
+        query: Query,
+        wire: Wire,
+        next_utterance: Callable[[], tuple[str, Fault]],
+        understand: Callable[[str], Words] = ScriptedWords,
+    ) -> None:
         self._query = query
         self._wire = wire
         self._next_utterance = next_utterance
+        self._understand = understand
         self._energy = Energy(query.encoding, query.rate_hz)
-        self._words: ScriptedWords | None = None
+        self._words: Words | None = None
         self._heard_ms = 0
         self._final_ms = 0
         """Up to where results are final."""
@@ -41,6 +49,7 @@ class LiveResults:
             await self.close()
             return
         words = self._words or self._begin()
+        words.listen(sound)
         for is_voice in self._energy.frames(sound):
             self._heard_ms += FRAME_MS
             was_silent = words.silence_ms > 0 or not words.voice_ms
@@ -67,7 +76,7 @@ class LiveResults:
         """All that is left, then the end."""
         if self._words is not None:
             self._words.show_all()
-            await self._wire.wait()
+            await self._wire.wait(self._words.text())
             await self._result(self._words, is_final=True)
         await self._say(
             "Metadata",
@@ -80,13 +89,13 @@ class LiveResults:
         )
         await self._wire.close(1000)
 
-    def _begin(self) -> ScriptedWords:
+    def _begin(self) -> Words:
         text, fault = self._next_utterance()
         self._wire.begin(fault)
-        self._words, self._final_words = ScriptedWords(text), 0
+        self._words, self._final_words = self._understand(text), 0
         return self._words
 
-    async def _pause(self, words: ScriptedWords) -> None:
+    async def _pause(self, words: Words) -> None:
         """What a pause of just this length brings about."""
         if words.silence_ms == 0:
             return
@@ -104,10 +113,10 @@ class LiveResults:
             return
         self._words = None
         words.show_all()
-        await self._wire.wait()
+        await self._wire.wait(words.text())
         await self._result(words, is_final=True, from_finalize=True)
 
-    async def _result(self, words: ScriptedWords, *, is_final: bool = False, **more: bool) -> None:
+    async def _result(self, words: Words, *, is_final: bool = False, **more: bool) -> None:
         start_ms, start_word = self._final_ms, self._final_words
         if is_final:
             self._final_ms, self._final_words = self._heard_ms, words.shown

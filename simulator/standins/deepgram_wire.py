@@ -14,6 +14,7 @@ from typing import Any, Final
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from simulator.standins.fault import Fault
+from simulator.standins.latency import Latency, seconds_of
 from simulator.standins.serving import cut
 
 BIG_CHUNK_BYTES: Final = 10 * 1024 * 1024
@@ -40,7 +41,7 @@ class Heard:
 class Wire:
     """See the module's docstring. `begin` an utterance with its fault; then `say` whatever there is to say."""
 
-    def __init__(self, websocket: WebSocket, heard: Heard, *, delay_s: float, drip_s: float) -> None:
+    def __init__(self, websocket: WebSocket, heard: Heard, *, delay_s: float | Latency, drip_s: float) -> None:
         self._websocket = websocket
         self._heard = heard
         self._delay_s = delay_s
@@ -64,9 +65,9 @@ class Wire:
             return bytes(sound)
         return self._read(message["text"])
 
-    async def wait(self) -> None:
-        """As long as a final result takes."""
-        await asyncio.sleep(self._delay_s)
+    async def wait(self, text: str = "") -> None:
+        """As long as a final result takes, of this text."""
+        await asyncio.sleep(seconds_of(self._delay_s, text))
 
     async def say(self, message: dict[str, Any], *, is_half_way: bool = False) -> None:
         """Send `message`, or what the fault of this utterance makes of it; some strike once it `is_half_way`."""

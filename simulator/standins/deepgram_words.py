@@ -6,12 +6,33 @@ for the two wires to decide.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from simulator.standins.energy import FRAME_MS
 
 WORD_MS: Final = 200
 """Voice a word takes: 300 words a minute, a fast speaker, so that no script is longer than its sound."""
+
+
+class Words(Protocol):
+    """What was understood of one utterance so far. Times are milliseconds of its sound."""
+
+    voice_ms: int
+    silence_ms: int
+    """Since the last voice."""
+    shown: int
+    """Words understood so far."""
+
+    def listen(self, sound: bytes) -> None:
+        """The sound itself, before `hear` is told of its frames."""
+        ...
+
+    def hear(self, is_voice: bool) -> bool: ...
+    def show_all(self) -> None: ...
+    @property
+    def is_half_way(self) -> bool: ...
+    def text(self, start: int = 0) -> str: ...
+    def entries(self, start: int, began_ms: int) -> list[dict[str, Any]]: ...
 
 
 class ScriptedWords:
@@ -24,6 +45,9 @@ class ScriptedWords:
         """Since the last voice."""
         self.shown = 0
         """Words understood so far."""
+
+    def listen(self, sound: bytes) -> None:
+        """It is all the same what is said."""
 
     def hear(self, is_voice: bool) -> bool:
         """One frame. Says whether one more word was understood."""

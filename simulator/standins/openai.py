@@ -30,6 +30,7 @@ from starlette.types import ASGIApp
 from simulator.standins import openai_chat
 from simulator.standins.fault import Fault, Faults
 from simulator.standins.http_answer import BIG_BYTES, answer, error, refusal
+from simulator.standins.latency import Latency, seconds_of
 from simulator.standins.openai_chat import Answering, Json
 from simulator.standins.tone import WORD_MS, hum
 
@@ -48,7 +49,7 @@ class OpenAIScript:
     transcripts: Sequence[str] = ("what are your opening hours",)
     """One after another; the last one again and again."""
     cached_tokens: int = 0
-    first_token_s: float = 0.0
+    first_token_s: float | Latency = 0.0
     token_s: float = 0.0
     """Between two tokens of a chat."""
     first_byte_s: float = 0.0
@@ -96,7 +97,7 @@ class OpenAIStandIn:
         messages, model, number = body["messages"], str(body.get("model")), len(self.asked)
         said = self.script.answers(messages)
         usage = openai_chat.usage_of(messages, said, self.script.cached_tokens)
-        await asyncio.sleep(self.script.first_token_s)
+        await asyncio.sleep(seconds_of(self.script.first_token_s, openai_chat.last_heard(messages)))
         if not body.get("stream"):
             return _json_answer(request, fault, openai_chat.completion(number, model, said, usage))
         wants_usage = (body.get("stream_options") or {}).get("include_usage")

@@ -57,7 +57,7 @@ Answering: TypeAlias = Callable[[list[Json]], Said]
 
 def echo(messages: list[Json]) -> Said:
     """A small conversation for people who try things out: it greets, tells what it heard, and says goodbye."""
-    heard = next((words_of(message) for message in reversed(messages) if message.get("role") == "user"), "")
+    heard = last_heard(messages)
     if messages and messages[-1].get("role") == "tool":
         return Said(f"I looked that up for you. The answer is: {words_of(messages[-1])}")
     if not heard:
@@ -76,6 +76,11 @@ def in_turn(*answers: Said | str) -> Answering:
         return said[next(asked, -1)]
 
     return answer
+
+
+def last_heard(messages: list[Json]) -> str:
+    """What the user said last; empty if nothing."""
+    return next((words_of(message) for message in reversed(messages) if message.get("role") == "user"), "")
 
 
 def words_of(message: Json) -> str:

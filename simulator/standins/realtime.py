@@ -3,7 +3,7 @@ paths, with scripted answers hummed in the format that was asked for.
 
 It never detects turns by itself, as a session whose client commits. An answer that is told to say words exactly
 says those; any other takes the next of `answers`. A fault befalls one answer; those of the handshake befall a
-connection, and the first answer of a connection has the fault that its handshake took.
+connection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +47,7 @@ class RealtimeStandin:
     """An ASGI application. `answers` and `words` are what it says and understands, an entry each; then the usual.
 
     `delay_s`: before the first event of each answer. `gap_s`: after each word of one. `lives_s`: after so long a
-    session ends as the real one does.
+    session ends as the real one does. `answering`: what it says is made of the session instead of the two rows.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class RealtimeStandin:
         answers: Iterable[Part | tuple[Part, ...]] = (),
         words: Iterable[str] = (),
         refuses: Iterable[str] = (),
+        answering: Callable[[RealtimeSession], Part] | None = None,
     ) -> None:
         self.faults = faults or Faults()
         self.delay_s = delay_s
@@ -73,14 +74,15 @@ class RealtimeStandin:
         self.open = 0
         """Connections that are open now."""
         self.refuses = frozenset(refuses)
+        self._answering = answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket" or scope["path"] not in PATHS:
             raise NotImplementedError(f"the stand-in has no {scope['type']} {scope.get('path')}")
         self.handshakes.append(scope)
-        fault = self.faults.take()
+        fault = self.faults.take_at_handshake()
         await receive()
-        if fault in HANDSHAKES:
+        if fault is not None:
             await send({"type": "websocket.http.response.start", "status": HANDSHAKES[fault], "headers": []})
             await send({"type": "websocket.http.response.body", "body": b""})
             return
@@ -89,11 +91,13 @@ class RealtimeStandin:
         self.sessions.append(session)
         self.open += 1
         try:
-            await _Connection(self, session, fault, scope, send).run(receive)
+            await _Connection(self, session, scope, send).run(receive)
         finally:
             self.open -= 1
 
-    def next_answer(self) -> tuple[Part, ...]:
+    def next_answer(self, session: RealtimeSession) -> tuple[Part, ...]:
+        if self._answering is not None:
+            return (self._answering(session),)
         answer = self.answers.popleft() if self.answers else USUAL_ANSWER
         return answer if isinstance(answer, tuple) else (answer,)
 
@@ -107,12 +111,9 @@ def app(faults: Faults, *, delay_s: float = 0.0) -> ASGIApp:
 
 
 class _Connection:
-    def __init__(
-        self, house: RealtimeStandin, session: RealtimeSession, fault: Fault, scope: Scope, send: Send
-    ) -> None:
+    def __init__(self, house: RealtimeStandin, session: RealtimeSession, scope: Scope, send: Send) -> None:
         self._house = house
         self._session = session
-        self._first: Fault | None = fault
         self._scope = scope
         self._send = send
         self._is_beta = scope["path"] == BETA_PATH
@@ -181,9 +182,8 @@ class _Connection:
         is_aside = asked.get("conversation") == "none"
         if not is_aside:
             self._session.begin(response_id)
-        fault = self._first if self._first is not None else self._house.faults.take()
-        self._first = None
-        parts = verbatim_parts(asked) or self._house.next_answer()
+        fault = self._house.faults.take()
+        parts = verbatim_parts(asked) or self._house.next_answer(self._session)
         pace = Pace(self._house.delay_s, self._house.gap_s)
         making = Making(self._session, self, response_id, asked, parts, fault, pace)
         task = self._making[response_id] = tasks.create_task(making.run())

@@ -11,7 +11,7 @@ from typing import Final
 
 from simulator.sound import Codec
 from simulator.standins.fault import Fault
-from simulator.standins.tone import WORD_MS, hum
+from simulator.standins.tone import HUM_HZ, WORD_MS, hum
 
 CHUNK_MS: Final = 100
 DRIP_CHUNK_MS: Final = 20
@@ -64,10 +64,18 @@ class Recital:
     """One context. `lead_ms` of silence come before its first word, as services have it."""
 
     def __init__(
-        self, form: SoundForm, fault: Fault, *, word_ms: float = WORD_MS, lead_ms: int = 0, speed: float = 1.0
+        self,
+        form: SoundForm,
+        fault: Fault,
+        *,
+        word_ms: float = WORD_MS,
+        lead_ms: int = 0,
+        speed: float = 1.0,
+        hum_hz: int = HUM_HZ,
     ) -> None:
         self._form = form
         self._fault = fault
+        self._hum_hz = hum_hz
         self._word_ms = round(word_ms / speed)
         self._lead_ms = lead_ms
         self._at_ms = 0.0
@@ -80,7 +88,8 @@ class Recital:
             return [], []
         begins_ms, lead_ms, self._lead_ms = self._at_ms, self._lead_ms, 0
         quiet = bytes(2 * (lead_ms * self._form.rate_hz // 1000))
-        audio = self._form.write(quiet + hum(count, self._form.rate_hz, word_ms=self._word_ms))
+        voiced = hum(count, self._form.rate_hz, word_ms=self._word_ms, hum_hz=self._hum_hz)
+        audio = self._form.write(quiet + voiced)
         self._at_ms += len(audio) * 1000 / (self._form.rate_hz * self._form.bytes_per_sample)
         chars = list(self._chars(text, begins_ms + lead_ms))
         words = [

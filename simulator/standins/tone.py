@@ -22,10 +22,10 @@ WORD_MS: Final = 200
 """300 words a minute, a fast speaker: so tests are short."""
 
 
-def hum(words: int, rate_hz: int, *, word_ms: int = WORD_MS) -> bytes:
+def hum(words: int, rate_hz: int, *, word_ms: int = WORD_MS, hum_hz: int = HUM_HZ) -> bytes:
     """`words` words of sound: mono PCM16, little-endian, `rate_hz` samples a second. None at all for no words."""
     length = words * word_ms * rate_hz // 1000 * 2
-    second = _second(rate_hz)
+    second = _second(rate_hz, hum_hz)
     return (second * (length // len(second) + 1))[:length]
 
 
@@ -36,8 +36,8 @@ def hum_ulaw(words: int, rate_hz: int = 8_000, *, word_ms: int = WORD_MS) -> byt
 
 
 @lru_cache(maxsize=8)
-def _second(rate_hz: int) -> bytes:
-    step = 2 * math.pi * HUM_HZ / rate_hz
+def _second(rate_hz: int, hum_hz: int) -> bytes:
+    step = 2 * math.pi * hum_hz / rate_hz
     sound = array("h", (round(HUM_LEVEL * math.sin(step * at)) for at in range(rate_hz)))
     if byteorder == "big":
         sound.byteswap()

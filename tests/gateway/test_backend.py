@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gateway.backend import access_of, backend_of, cascade_of, chosen, speak_beforehand, working
+from gateway.backend import access_of, backend_of, cascade_of, chosen, prices_of, speak_beforehand, working
+from gateway.errors import SettingsError
 from pipeline.agent import Agent
 from pipeline.audio.formats import PCMU, AudioFormat
 from pipeline.legs.voice_leg import SpareVoice
 from pipeline.phrasebook import Phrasebook
+from pipeline.prices import Prices, Rates
 from pipeline.provider import ProviderError, Speech
 from pipeline.responder import Cascade
 from pipeline.upstream.remote import RemoteRealtime
@@ -117,3 +120,26 @@ async def test_a_remote_service_is_neither_prepared_nor_speaks_beforehand() -> N
     async with working(remote):
         await speak_beforehand(book, remote)
     assert book.phrases(PCMU)[0].text == "One moment, please.", "the recording"
+
+
+def test_prices_are_read_for_whatever_does_the_work(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text('["openai/gpt-realtime"]\ninput = 4\n[stub]\ncharacters = 0\n')
+    priced = replace(KEYED, prices=str(path))
+    assert prices_of(STUBS) == Prices()
+    assert cascade_of(replace(STUBS, prices=str(path)), Agent("a")).prices == Prices(
+        {"openai/gpt-realtime": Rates(input=4), "stub": Rates(characters=0)}
+    )
+    assert isinstance(backend_of(priced, Agent("a", realtime="openai/gpt-realtime")), RemoteRealtime)
+
+
+def test_all_that_is_wrong_with_the_prices_is_told_before_the_first_call(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text("[a]\nimput = 1\n[b]\noutput = -1\n")
+    with pytest.raises(SettingsError) as caught:
+        cascade_of(replace(STUBS, prices=str(path)), Agent("a"))
+    first, second = caught.value.faults
+    assert first.startswith(f"SWITCHBOARD_PRICES: {path}: a.imput: unknown key")
+    assert "b.output: expected a number" in second
+    with pytest.raises(SettingsError, match="cannot be read"):
+        prices_of(replace(STUBS, prices=str(tmp_path / "nowhere.toml")))

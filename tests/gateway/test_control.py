@@ -15,6 +15,7 @@ from gateway import control
 from gateway.calls.call import EndReason
 from gateway.credentials.credential import Scope
 from gateway.credentials.throttle import CLIENTS_BEHIND_A_PROXY, MOST_FAILURES
+from pipeline.costs import Used
 from tests.gateway.credentials.support import Clock, door_with_keys, key_text
 from tests.gateway.signed import CALL, CONTROL_TOKEN, SETTINGS, VOICE, House
 from twiml.webhooks import read_voice
@@ -170,3 +171,26 @@ async def test_on_a_gateway_for_development_calls_are_still_read_with_the_token_
     house = House(settings=replace(SETTINGS, insecure_dev=True, public_url="http://127.0.0.1:8080"))
     assert house.client.get("/v1/calls").status_code == 401
     assert house.client.get("/v1/calls", headers=BEARER).status_code == 200
+
+
+async def test_one_call_is_shown_with_what_its_providers_were_used_for() -> None:
+    house = await house_with_a_call()
+    call = await house.desk.store.find(CALL)
+    assert call is not None
+    shown = house.client.get(f"/v1/calls/{CALL}", headers=BEARER).json()
+    assert shown["costs"] == {"providers": [], "cost_usd": None}
+    call.tally.add(Used(provider="a/mind", kind="llm", requests=1, input_tokens=3, cost_usd=0.5))
+    shown = house.client.get(f"/v1/calls/{CALL}", headers=BEARER).json()
+    assert shown["costs"]["cost_usd"] == 0.5
+    assert shown["costs"]["providers"] == [
+        {"provider": "a/mind", "kind": "llm", "requests": 1, "input_tokens": 3, "cost_usd": 0.5}
+    ]
+    (listed,) = house.client.get("/v1/calls", headers=BEARER).json()["calls"]
+    assert {**listed, "costs": shown["costs"], "seconds": 0} == {**shown, "seconds": 0}
+
+
+async def test_one_call_is_shown_to_nobody_without_a_token_and_a_stranger_is_not_found() -> None:
+    house = House()
+    assert house.client.get(f"/v1/calls/{CALL}").status_code == 401
+    response = house.client.get(f"/v1/calls/{CALL}", headers=BEARER)
+    assert (response.status_code, error(response)["code"]) == (404, "call_not_found")

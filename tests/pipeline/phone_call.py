@@ -109,13 +109,20 @@ async def phone_call(
     activity: FakeActivity | None = None,
     end_of_turn: EndOfTurn | None = None,
     phrasebook: Phrasebook | None = None,
+    anticipates: bool = False,
 ) -> AsyncIterator[PhoneCall]:
     """A call that runs until the block ends or it hangs up. Nothing of it is left behind: no task, no generator."""
     before = asyncio.all_tasks()
     toolbox = Toolbox(tools)
     phone, activity = phone or FakePhone(), activity or FakeActivity()
     session = Session(
-        config, Ids(), plays=phone.plays, own_tools=toolbox.names, patient_tools=toolbox.patient, apology=APOLOGY
+        config,
+        Ids(),
+        plays=phone.plays,
+        own_tools=toolbox.names,
+        patient_tools=toolbox.patient,
+        apology=APOLOGY,
+        anticipates=anticipates,
     )
     transcriber, model, voice = transcriber or FakeTranscriber(), model or FakeModel(), voice or FakeVoice()
     cascade = Cascade(transcriber, model, voice, "anna")

@@ -15,6 +15,7 @@ from pipeline.patience import FIRST_WAIT_S, NEXT_WAIT_S
 from pipeline.phrasebook import Phrasebook
 from pipeline.provider import FunctionTool, ToolRequest
 from pipeline.reports import DigitPressed, Finished, Flushed, Played, ToolRequested, ToolReturned, Transcribed
+from pipeline.session import Session
 from pipeline.toolbox import Tool, ToolResult
 from pipeline.tools.built_in import built_in_tool
 from tests.fakes import STALL, FakeModel, FakeTranscriber, FakeVoice, Wait
@@ -31,6 +32,10 @@ def anyio_backend() -> VirtualTime:
     return VIRTUAL_TIME
 
 
+def waits(talk: Session) -> bool:
+    return talk.is_keeping_waiting
+
+
 def names(outputs: object) -> list[str]:
     assert isinstance(outputs, list)
     return [type(output).__name__ for output in outputs]
@@ -39,7 +44,7 @@ def names(outputs: object) -> list[str]:
 def test_a_phrase_is_an_item_of_its_own_in_the_answer_under_way() -> None:
     talk = session()
     feed(talk, ResponseCreate())
-    assert talk.is_keeping_waiting
+    assert waits(talk)
     assert names(talk.fill("One moment.", voice(800))) == [
         "OutputItemAdded",
         "ConversationItemAdded",
@@ -53,7 +58,7 @@ def test_a_phrase_is_an_item_of_its_own_in_the_answer_under_way() -> None:
         "ConversationItemDone",
         "OutputItemDone",
     ]
-    assert not talk.is_keeping_waiting, "it is being heard"
+    assert not waits(talk), "it is being heard"
     assert talk.fill("Again.", voice(200)) == []
     feed(talk, text(1, "Here you are."), audio(1, 400, "Here you are."), Finished("resp_1"))
     assert [item.text for item in talk.conversation.items if isinstance(item, Message)] == [
@@ -75,7 +80,7 @@ def test_a_caller_who_cuts_into_a_phrase_has_heard_a_part_of_it() -> None:
 def test_without_an_answer_under_way_a_phrase_is_an_answer_of_its_own() -> None:
     talk = session(own_tools=frozenset({"find_table"}))
     feed(talk, ResponseCreate(), ToolRequested("resp_1", "call_1", "find_table", "{}"), Finished("resp_1"))
-    assert talk.is_keeping_waiting
+    assert waits(talk)
     outputs = names(talk.fill("One moment.", voice(400)))
     assert (outputs[0], outputs[-1], outputs.count("OutputAudioDelta")) == ("ResponseCreated", "ResponseDone", 1)
     assert "Respond" in names(feed(talk, ToolReturned("call_1", "{}")))
@@ -92,18 +97,18 @@ def test_in_the_middle_of_an_answer_a_phrase_is_heard_and_told_in_no_words() -> 
 
 def test_nobody_is_kept_waiting_who_speaks_or_by_an_answer_of_text() -> None:
     talk = session()
-    assert not talk.is_keeping_waiting
+    assert not waits(talk)
     assert talk.fill("One moment.", voice(400)) == []
     begins, ends = turn(0)
     feed(talk, *begins)
-    assert not talk.is_keeping_waiting
+    assert not waits(talk)
     feed(talk, *ends)
-    assert talk.is_keeping_waiting, "words are being understood"
+    assert waits(talk), "words are being understood"
     feed(talk, Transcribed("item_1", "hello", is_final=True))
-    assert talk.is_keeping_waiting, "an answer is thought of"
+    assert waits(talk), "an answer is thought of"
     written = session(msgspec.structs.replace(CONFIG, output_modality="text"))
     feed(written, ResponseCreate())
-    assert not written.is_keeping_waiting
+    assert not waits(written)
 
 
 def test_sound_that_says_nothing_can_be_played_while_nobody_speaks() -> None:
@@ -120,7 +125,7 @@ def test_a_result_that_wants_no_answer_gets_none() -> None:
     talk = session(own_tools=frozenset({"find_table"}))
     feed(talk, ResponseCreate(), ToolRequested("resp_1", "call_1", "find_table", "{}"), Finished("resp_1"))
     assert "Respond" not in names(feed(talk, ToolReturned("call_1", "{}", wants_answer=False)))
-    assert not talk.is_keeping_waiting
+    assert not waits(talk)
 
 
 def test_a_transfer_follows_the_last_word() -> None:

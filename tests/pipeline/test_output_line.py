@@ -30,6 +30,20 @@ def test_what_is_made_sounds_until_it_was_heard() -> None:
     assert (out.ledger.kept_ms("item_1"), out.kept.of("item_1")) == (100, voice(100))
 
 
+def test_a_murmur_is_counted_and_does_not_sound() -> None:
+    out = line()
+    out.murmur(voice(100))
+    assert (out.ledger.end, out.is_sounding) == (800, False)
+    out.write("resp_1", "item_1", made(100), PCMU)
+    assert out.is_sounding, "what is said behind it does"
+    assert out.play(800) == []
+    assert out.play(801) == [plays("resp_1")]
+    out.finish("resp_1")
+    out.murmur(voice(100))
+    assert out.play(1_600) == [has_played("resp_1")]
+    assert (out.is_sounding, out.ledger.is_drained) == (False, False)
+
+
 def test_a_flush_clears_what_the_ledger_cuts() -> None:
     out = line()
     out.write("resp_1", "item_1", made(100), PCMU)

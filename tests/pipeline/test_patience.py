@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pipeline.patience import FIRST_WAIT_S, NEXT_WAIT_S, Patience, Phrase
+from pipeline.patience import FIRST_WAIT_S, NEXT_WAIT_S, ROUNDS, Patience, Phrase
 from tests.virtual_time import VIRTUAL_TIME, VirtualTime, now_s
 
 pytestmark = pytest.mark.anyio
@@ -45,9 +45,18 @@ async def test_a_phrase_is_said_after_the_first_wait_and_the_next_after_another(
     await asyncio.sleep(1)
     wait.set(True)
     await asyncio.sleep(NEXT_WAIT_S + 0.01)
-    wait.patience.look()
+    wait.set(False)
     await asyncio.sleep(60)
     assert wait.said == [("one", FIRST_WAIT_S), ("two", pytest.approx(FIRST_WAIT_S + 1.01 + NEXT_WAIT_S))]
+
+
+async def test_after_the_last_phrase_the_first_is_said_again_but_not_for_ever() -> None:
+    wait = Wait()
+    for _ in range(20):
+        wait.set(True)
+        await asyncio.sleep(NEXT_WAIT_S + 0.01)
+        wait.set(False)  # it is heard
+    assert [text for text, _ in wait.said] == ["one", "two"] * ROUNDS
 
 
 async def test_an_answer_in_time_leaves_nothing_to_be_said() -> None:

@@ -32,9 +32,9 @@ async def test_phrases_are_in_the_agents_voice_and_in_any_format() -> None:
 
 @pytest.mark.parametrize("trouble", [STALL, failure()])
 async def test_a_voice_that_fails_beforehand_leaves_the_recording(trouble: Wait | Exception) -> None:
-    book = Phrasebook(("One moment.",))
+    book = Phrasebook(("One moment.", "Still here."))
     await book.speak(FakeVoice({0: trouble}), None)
-    assert book.phrases(PCMU) == (Phrase(ONE_MOMENT_TEXT, one_moment(PCMU)),)
+    assert book.phrases(PCMU) == (Phrase(ONE_MOMENT_TEXT, one_moment(PCMU)),) * 2
 
 
 async def test_without_phrases_there_is_nothing_to_say() -> None:

@@ -306,7 +306,7 @@ async def test_an_answer_goes_through_whatever_fails_and_is_reported_once() -> N
     reports: list[Report] = []
     asked = ToolRequest("call_1", "look_up", "{}")
     model, spare_model = (
-        FakeModel(["Good morning, ", asked, failure()]),
+        FakeModel(["As we all say, ", asked, failure()]),
         FakeModel(["dear caller.", TokensUsed(9, 2)]),
     )
     voice, spare_voice = FakeVoice({1: failure()}), FakeVoice()
@@ -323,10 +323,10 @@ async def test_an_answer_goes_through_whatever_fails_and_is_reported_once() -> N
     assert cascade.transcribers == transcribers
     responder = Responder(cascade, reports.append, no_wait, lambda: None)
     await responder.respond(Respond("resp_1", PROMPT), PCMU)
-    assert "".join(r.text for r in reports if isinstance(r, TextMade)) == "Good morning, dear caller."
+    assert "".join(r.text for r in reports if isinstance(r, TextMade)) == "As we all say, dear caller."
     spoken = [r for r in reports if isinstance(r, AudioMade)]
-    assert [r.text for r in spoken if r.text] == ["Good morning,", "dear caller."]
-    assert b"".join(r.audio for r in spoken) == 4 * WORD
+    assert [r.text for r in spoken if r.text] == ["As we all say,", "dear caller."]
+    assert b"".join(r.audio for r in spoken) == 6 * WORD
     assert reports[-1] == Finished("resp_1", 9, 2) and not any(isinstance(r, ToolRequested) for r in reports)
     assert (voice.asked, spare_voice.asked) == ([(PCMU, "anna")], [(PCMU, "eve")])
     assert [each.running for each in (model, spare_model, voice, spare_voice)] == [0, 0, 0, 0]

@@ -49,3 +49,13 @@ def test_a_failure_is_told_by_its_kind(error: Exception, kind: str) -> None:
     clock = Clock()
     clock.timing.failed(error)
     assert clock.told == [ProviderTimed("a", "llm", kind, 0.0)]
+
+
+def test_the_first_thing_of_use_is_timed_only_if_it_came() -> None:
+    now_s = 1.0
+    timing = Timing("a", "llm", lambda: now_s, lambda _: None)
+    assert timing.first_s is None
+    now_s = 1.5
+    timing.came()
+    now_s = 9.0
+    assert timing.first_s == 0.5

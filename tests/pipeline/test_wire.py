@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.audio.formats import PCM_24K
+from pipeline.costs import Used
 from pipeline.dialects import Dialect
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio, output_audio
@@ -354,3 +357,25 @@ def understood_or_refused(text: bytes, wire: Wire) -> None:
         assert isinstance(event, get_args(ClientEvent))
         if isinstance(event, conv.ConversationItemCreate):
             assert wire.encode(conv.ConversationItemAdded(event_id="e", previous_item_id=None, item=event.item))
+
+
+def test_costs_are_told_only_to_whom_they_concern() -> None:
+    used = (Used(provider="stub", kind="llm", requests=1, input_tokens=3),)
+    response = resp.ResponseSnapshot(
+        id="resp_1",
+        status="completed",
+        conversation_id="conv_1",
+        output=(),
+        usage=resp.Usage(input_tokens=3, output_tokens=1, used=used),
+        output_modality="text",
+        max_output_tokens=None,
+        voice=None,
+        output_format=PCM_24K,
+        temperature=None,
+    )
+    done = resp.ResponseDone(event_id="event_1", response=response)
+    for tells_costs in (True, False):
+        told = json.loads(Wire(Dialect.GA, opened_at_s=0, tells_costs=tells_costs).encode(done) or b"")
+        usage = told["response"]["usage"]
+        assert ("switchboard" in usage) is tells_costs
+        assert (usage["input_tokens"], usage["output_tokens"]) == (3, 1)

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from pipeline.costs import Used
 from pipeline.dialects import Dialect
 from pipeline.events.config import SessionConfig
 from pipeline.events.items import InputText, ItemReference, Message
 from pipeline.events.refusal import BadEvent
-from pipeline.events.response import ResponseCreate
+from pipeline.events.response import ResponseCreate, ResponseSnapshot, Usage
 from pipeline.limits import USUAL, Limits
-from pipeline.wire_responses import create_of
+from pipeline.wire_responses import create_of, shown_response
 
 CONFIG = SessionConfig(instructions="Be kind.", voice="clive")
 
@@ -85,3 +86,58 @@ def test_the_input_has_so_many_items(items: int, fits: bool) -> None:
         assert len(asked(wanted, limits=Limits(items=2)).input or ()) == items
     else:
         assert refused(wanted, Limits(items=2)) == ("invalid_value", "response.input")
+
+
+HEARD = Used(provider="a/ear", kind="stt", requests=1, audio_s=1.5)
+THOUGHT = Used(provider="b/mind", kind="llm", requests=1, input_tokens=9, output_tokens=2, cost_usd=0.001)
+
+
+def usage_in(dialect: Dialect, **usage: Any) -> dict[str, Any]:
+    done = ResponseSnapshot(id="r", status="completed", conversation_id=None, usage=Usage(**usage))
+    shown: dict[str, Any] = shown_response(done, dialect)["usage"]
+    return shown
+
+
+@pytest.mark.parametrize("dialect", [Dialect.GA, Dialect.IW])
+def test_what_each_provider_used_is_told_beside_the_protocols_counts(dialect: Dialect) -> None:
+    plain, usage = usage_in(dialect), usage_in(dialect, used=(HEARD, THOUGHT))
+    assert usage.pop("switchboard") == {
+        "providers": [
+            {"provider": "a/ear", "kind": "stt", "requests": 1, "audio_s": 1.5},
+            {
+                "provider": "b/mind",
+                "kind": "llm",
+                "requests": 1,
+                "input_tokens": 9,
+                "output_tokens": 2,
+                "cost_usd": 0.001,
+            },
+        ],
+    }
+    assert usage == plain
+    assert usage_in(dialect, used=(THOUGHT,))["switchboard"]["cost_usd"] == 0.001
+
+
+@pytest.mark.parametrize("dialect", [Dialect.BETA, Dialect.SEED])
+def test_older_dialects_are_told_nothing_they_do_not_know(dialect: Dialect) -> None:
+    assert usage_in(dialect, used=(HEARD,)) == usage_in(dialect)
+
+
+def test_tokens_of_sound_stand_apart_and_parts_make_the_whole() -> None:
+    usage = usage_in(
+        Dialect.GA,
+        input_tokens=10,
+        cached_tokens=5,
+        output_tokens=8,
+        input_audio_tokens=6,
+        cached_audio_tokens=2,
+        output_audio_tokens=7,
+    )
+    assert usage["input_token_details"] == {
+        "text_tokens": 4,
+        "audio_tokens": 6,
+        "image_tokens": 0,
+        "cached_tokens": 5,
+        "cached_tokens_details": {"text_tokens": 3, "audio_tokens": 2, "image_tokens": 0},
+    }
+    assert usage["output_token_details"] == {"text_tokens": 1, "audio_tokens": 7}

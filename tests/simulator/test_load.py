@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from simulator.load import FRAME_BYTES, PHASES, Load, Target, script_for
+from simulator.load import FRAME_BYTES, PHASES, Load, Talk, Target, script_for
 from simulator.load_call import Script
 from simulator.signature import sign
 from simulator.sound import Codec, Sound
@@ -31,7 +32,7 @@ def script(*, noise_dbfs: float = -60.0) -> Script:
 
 @asynccontextmanager
 async def loaded(
-    agent: Callable[[Line], object], page: str = CONNECT
+    agent: Callable[[Line], object], page: str = CONNECT, talk: Talk | None = None
 ) -> AsyncGenerator[tuple[ThrowawayGateway, Load, aiohttp.ClientSession], None]:
     """A load that runs against a gateway whose end of each line is `agent`."""
 
@@ -40,7 +41,7 @@ async def loaded(
 
     async with running(ThrowawayGateway(agent=play)) as gateway, aiohttp.ClientSession() as session:
         gateway.pages["/voice"] = page.replace("{url}", gateway.url.replace("http", "ws"))
-        load = Load(Target(f"{gateway.url}/voice", AUTH_TOKEN, ACCOUNT_SID), script(), seed=1)
+        load = Load(Target(f"{gateway.url}/voice", AUTH_TOKEN, ACCOUNT_SID), talk or script(), seed=1)
         ticking = asyncio.create_task(load.run())
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -160,3 +161,36 @@ async def test_whoever_hangs_up_says_so() -> None:
         await until(lambda: bool(gateway.lines[0].of("stop")))
         assert json.dumps(gateway.lines[0].messages[-1]["event"]) == '"stop"'
         assert load.failed == 0
+
+
+async def test_calls_that_know_what_to_say_take_the_place_of_a_script() -> None:
+    class Parrot:
+        """Sends its StreamSid instead of sound."""
+
+        is_measured = False
+
+        def __init__(self, stream_sid: str) -> None:
+            self.heard: list[bytes] = []
+            self._stream_sid = stream_sid
+
+        def receive(self, text: bytes | memoryview, now: float) -> None:
+            self.heard.append(bytes(text))
+
+        def tick(self, now: float) -> list[str]:
+            return [json.dumps({"event": "media", "streamSid": self._stream_sid})]
+
+    async def speak(line: Line) -> None:
+        await line.until("media", 3)
+        await line.play(tone(20))
+        await line.until_closed()
+
+    parrots: list[Parrot] = []
+
+    def talk(stream_sid: str, draws: random.Random) -> Parrot:
+        parrots.append(Parrot(stream_sid))
+        return parrots[-1]
+
+    async with loaded(speak, talk=talk) as (gateway, load, session):
+        await load.add(session)
+        await until(lambda: bool(parrots[0].heard))
+        assert gateway.lines[0].stream_sid == gateway.lines[0].of("media")[0]["streamSid"]

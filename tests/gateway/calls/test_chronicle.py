@@ -10,20 +10,27 @@ import pytest
 from gateway.calls.chronicle import Chronicle
 from gateway.calls.journal import Journal
 from gateway.metrics import Metrics
+from pipeline.costs import Tally, Used
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
 from pipeline.events import response as resp
 from pipeline.events.backchannel import BackchannelSkipped
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.items import FunctionCall, InputAudio, Message, OutputAudio
+from pipeline.legs.means import FAILED_LATELY, LATE
 from pipeline.observations import (
+    Anticipated,
     Backchannelled,
     CutShort,
+    FellBack,
+    Hedged,
     Interrupted,
     Observation,
     ProviderTimed,
     ToolTimed,
     TurnTimed,
+    TurnUsed,
+    Wasted,
 )
 
 CALL = "CA" + "b" * 32
@@ -230,3 +237,111 @@ def test_an_acknowledgement_that_was_not_said_is_counted_by_its_reason() -> None
     told.note(BackchannelSkipped(event_id="e", reason="no_phrase"))
     name, labels = "switchboard_backchannels_skipped_total", {"reason": "no_phrase"}
     assert metrics.registry.get_sample_value(name, labels) == 1.0
+
+
+HEARD = Used(provider="a/ear", kind="stt", requests=1, audio_s=2.5)
+THOUGHT = Used(
+    provider="b/mind",
+    kind="llm",
+    requests=2,
+    input_tokens=30,
+    cached_tokens=8,
+    output_tokens=4,
+    wasted_tokens=17,
+    cost_usd=0.25,
+)
+SPOKEN = Used(provider="c/voice", kind="tts", requests=1, characters=40, audio_s=3.0, cost_usd=0.5)
+
+RESORTS: list[tuple[Observation, dict[str, Any], str, dict[str, str]]] = [
+    (
+        Hedged("llm", "b/mind", True, 0.4),
+        {"event": "provider.hedged", "provider": "b/mind", "kind": "llm", "won": True, "saved_at_most_ms": 400.0},
+        "hedges_total",
+        {"provider": "b/mind", "kind": "llm", "won": "yes"},
+    ),
+    (
+        Hedged("tts", "c/voice", False),
+        {"event": "provider.hedged", "provider": "c/voice", "kind": "tts", "won": False},
+        "hedges_total",
+        {"provider": "c/voice", "kind": "tts", "won": "no"},
+    ),
+    *(
+        (
+            FellBack("stt", "a/ear", "d/ear", words),
+            {"event": "provider.fell_back", "provider": "a/ear", "kind": "stt", "to": "d/ear", "reason": words},
+            "fallbacks_total",
+            {"provider": "a/ear", "kind": "stt", "reason": label},
+        )
+        for words, label in [(LATE, "late"), (FAILED_LATELY, "failed_lately"), ("a/ear: 1006 at 12:07", "failed")]
+    ),
+    (
+        Anticipated(0.3, 0),
+        {"event": "turn.anticipated", "wanted": True, "head_start_ms": 300.0},
+        "anticipations_total",
+        {"wanted": "yes"},
+    ),
+    (
+        Anticipated(0.0, 5),
+        {"event": "turn.anticipated", "wanted": False, "wasted_words": 5},
+        "anticipations_total",
+        {"wanted": "no"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("observation", "event", "name", "labels"), RESORTS)
+def test_a_second_request_is_written_and_counted(
+    observation: Observation, event: dict[str, Any], name: str, labels: dict[str, str]
+) -> None:
+    told, journal, metrics = chronicle()
+    told.note(observation)
+    assert journal.recent() == [{"event": event["event"], "at_s": 12.3457, **event}]
+    assert metrics.registry.get_sample_value(f"switchboard_{name}", labels) == 1.0
+
+
+def test_tokens_of_a_lost_race_are_written_here_and_counted_with_their_turn() -> None:
+    told, journal, metrics = chronicle()
+    told.note(Wasted("b/mind", 12, 5, is_estimated=True))
+    (event,) = journal.recent()
+    assert (event["event"], event["input_tokens"], event["is_estimated"]) == ("provider.wasted", 12, True)
+    assert metrics.registry.get_sample_value("switchboard_wasted_tokens_total", {"provider": "b/mind"}) is None
+
+
+def test_what_a_turn_took_is_written_counted_and_added_to_the_call() -> None:
+    tally, metrics, journal = Tally([THOUGHT]), Metrics("test"), Journal()
+    told = Chronicle(journal, metrics, lambda: NOW_S, call_sid=CALL, tally=tally)
+    told.note(TurnUsed("resp_1", (HEARD, THOUGHT, SPOKEN)))
+    told.note(TurnUsed("", (HEARD,)))
+    told.end("stopped")
+    first, second, whole, ended = journal.recent()
+    assert (first["event"], first["response_id"], first["cost_usd"]) == ("turn.cost", "resp_1", None)
+    assert [each["provider"] for each in first["providers"]] == ["a/ear", "b/mind", "c/voice"]
+    assert "response_id" not in second
+    assert (whole["event"], ended["event"]) == ("call.cost", "stream.ended")
+    assert {each["provider"]: each["cost_usd"] for each in whole["providers"]} == {
+        "b/mind": 0.5,
+        "a/ear": None,
+        "c/voice": 0.5,
+    }
+    sample = metrics.registry.get_sample_value
+    counted = {
+        ("provider_tokens", "b/mind", "llm", "input"): 30,
+        ("provider_tokens", "b/mind", "llm", "cached"): 8,
+        ("provider_tokens", "b/mind", "llm", "output"): 4,
+        ("provider_tokens", "b/mind", "llm", "input_audio"): None,
+        ("provider_audio_seconds", "a/ear", "stt"): 5.0,
+        ("provider_audio_seconds", "c/voice", "tts"): 3.0,
+        ("provider_characters", "c/voice"): 40,
+        ("wasted_tokens", "b/mind"): 17,
+        ("cost_usd", "b/mind", "llm"): 0.25,
+        ("cost_usd", "a/ear", "stt"): None,
+    }
+    for (name, *values), number in counted.items():
+        labels = dict(zip(("provider", "kind", "direction"), values, strict=False))
+        assert sample(f"switchboard_{name}_total", labels) == number, (name, values)
+
+
+def test_a_stream_on_which_nothing_was_used_has_no_cost() -> None:
+    told, journal, _ = chronicle()
+    told.end("stopped")
+    assert [event["event"] for event in journal.recent()] == ["stream.ended"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -77,3 +79,22 @@ def test_no_session_is_left_when_its_client_is_gone() -> None:
         socket.close()
     assert house.directory.seated == 0
     assert house.directory.ids() == []
+
+
+def test_what_a_session_took_is_told_with_its_turns_and_logged_at_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="gateway.realtime.own_session")
+    with joined() as (_, socket):
+        socket.send_json({"type": "response.create", "response": {"output_modalities": ["text"]}})
+        told = hear(socket, "response.done")["response"]["usage"]["switchboard"]["providers"]
+        socket.close()
+        # The test client cuts off what still runs when it leaves.
+        for _ in range(1_000):
+            if "realtime session used" in caplog.text:
+                break
+            time.sleep(0.01)  # the server runs in a thread of its own, and has no event for us
+    logged = [vars(record) for record in caplog.records if record.getMessage() == "realtime session used"]
+    assert [(one["kind"], one["provider"], one["requests"]) for one in logged] == [
+        (one["kind"], one["provider"], one["requests"]) for one in told
+    ]
+    assert [one["kind"] for one in told] == ["llm"]
+    assert logged[0]["cost_usd"] is None

@@ -30,7 +30,15 @@ def test_a_response_that_is_done_has_its_usage_in_numbers() -> None:
     snapshot = ResponseSnapshot(id="resp_1", status="completed", conversation_id="conv_1", usage=Usage())
     wire = msgspec.to_builtins(ResponseDone(event_id="e", response=snapshot))
     assert wire["type"] == "response.done"
-    assert wire["response"]["usage"] == {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}
+    assert wire["response"]["usage"] == {
+        "input_tokens": 0,
+        "cached_tokens": 0,
+        "output_tokens": 0,
+        "input_audio_tokens": 0,
+        "cached_audio_tokens": 0,
+        "output_audio_tokens": 0,
+        "used": (),
+    }
 
 
 def test_parts_are_called_text_and_audio_and_not_as_items_call_them() -> None:

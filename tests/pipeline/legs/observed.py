@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.costs import Used
 from pipeline.legs.means import Means
 from pipeline.legs.pace import Pace
 from pipeline.observations import FellBack, Hedged, Observation, ProviderTimed, Wasted
@@ -17,9 +18,11 @@ class Observed:
     hedges: bool = False
     pace: Pace = field(default_factory=Pace)
     all: list[Observation] = field(default_factory=list)
+    used: list[Used] = field(default_factory=list)
+    """By each request that is over, in the order in which they were."""
 
     def __post_init__(self) -> None:
-        self.means = Means(now_s, self.all.append, self.pace, hedges=self.hedges)
+        self.means = Means(now_s, self.all.append, self.pace, hedges=self.hedges, used=self.used.append)
 
     @property
     def fallbacks(self) -> list[tuple[str, str, str]]:

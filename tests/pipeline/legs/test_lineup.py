@@ -33,6 +33,12 @@ def test_with_hedges_each_is_asked_a_second_time_within_the_budget() -> None:
     assert asked(lineup("a", "b", "c", hedges=True)) == [0, 1, 2, 0, 1][: 3 + AT_THE_BEGINNING]
 
 
+def test_whoever_was_asked_is_not_fresh_any_more() -> None:
+    line = lineup("a", "b", hedges=True)
+    assert (line.next(), line.has_fresh) == (0, True)
+    assert (line.next(), line.has_fresh, line.has_more) == (1, False, True)
+
+
 def test_who_failed_lately_comes_last_but_comes() -> None:
     assert asked(lineup("a", "b", failing="a")) == [1, 0]
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.events.items import FunctionCall, FunctionCallOutput, InputText, Message
+from pipeline.costs import Used
+from pipeline.events.items import FunctionCall, FunctionCallOutput, InputText, Message, OutputText
 from pipeline.legs.model_leg import (
     MODEL_STALL_S,
     MOST_CONTINUATIONS,
@@ -66,6 +67,7 @@ class Thinking:
 
     models: Sequence[LanguageModel]
     observed: Observed = field(default_factory=Observed)
+    prompt: Prompt = PROMPT
     outputs: list[ModelOutput] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     failure: ProviderError | None = None
@@ -75,7 +77,7 @@ class Thinking:
         try:
             async with (
                 asyncio.timeout(120),
-                aclosing(ModelLeg(self.models, self.observed.means).respond(PROMPT)) as outputs,
+                aclosing(ModelLeg(self.models, self.observed.means).respond(self.prompt)) as outputs,
             ):
                 async for output in outputs:
                     self.outputs.append(output)
@@ -157,6 +159,27 @@ async def test_an_empty_answer_is_no_answer_where_somebody_else_can_be_asked() -
 async def test_an_empty_answer_with_its_tokens_is_one() -> None:
     at = await Thinking([named("a", [USED]), named("b", "Hello.")]).run()
     assert at.outputs == [USED]
+
+
+CALLER_ASKS = Prompt("", (Message(id="item_1", role="user", content=(InputText(text="Well?"),)),))
+SAID = Message(id="item_2", role="assistant", content=(OutputText(text="I'll do that."),))
+RETURNED = FunctionCallOutput(id="item_3", call_id="call_1", output="{}")
+
+
+async def test_a_caller_who_asks_is_owed_words_whatever_they_cost() -> None:
+    at = await Thinking([named("a", [USED]), named("b", "Hello.")], prompt=CALLER_ASKS).run()
+    assert at.text == "Hello."
+    at = await Thinking([named("a", [USED])], prompt=CALLER_ASKS).run()
+    assert "ended without an answer" in str(at.failure)
+
+
+async def test_to_the_result_of_a_function_there_may_be_nothing_more_to_say() -> None:
+    prompt = Prompt("", (*CALLER_ASKS.items, SAID, RETURNED))
+    at = await Thinking([named("a", [USED]), named("b", "Hello.")], prompt=prompt).run()
+    assert (at.outputs, at.failure) == ([USED], None)
+    prompt = Prompt("", (*CALLER_ASKS.items, RETURNED))
+    at = await Thinking([named("a", [USED]), named("b", "Hello.")], prompt=prompt).run()
+    assert at.text == "Hello."
 
 
 async def test_a_slow_model_is_raced_and_the_loser_is_stopped() -> None:
@@ -374,3 +397,54 @@ def test_whatever_fails_the_words_come_once_and_in_order(
     times = [0.0, *at.times, at.took_s]
     longest_s = max(after - before for before, after in zip(times, times[1:], strict=False))
     assert longest_s <= (2 * len(narrators) - 1) * SPARED_MODEL_STALL_S + MODEL_STALL_S + 1e-6
+
+
+def use(name: str, **numbers: object) -> Used:
+    return Used(provider=name, kind="llm", requests=1, **numbers)  # type: ignore[arg-type]  # fields of it
+
+
+async def test_what_the_model_tells_of_its_tokens_is_what_was_used() -> None:
+    at = await Thinking([named("a", [Wait(0.5), "Hello.", TokensUsed(20, 4, 3)])]).run()
+    assert at.observed.used == [
+        use("a", answered=1, first_s=0.5, input_tokens=20, cached_tokens=3, output_tokens=4)
+    ]
+
+
+async def test_a_model_that_does_not_count_is_counted_by_its_letters() -> None:
+    at = await Thinking([named("a", ["Hello.", ASKED])]).run()
+    letters = len("Hello.") + len(ASKED.name) + len(ASKED.arguments)
+    (used,) = at.observed.used
+    assert (used.input_tokens, used.output_tokens) == (len(PROMPT.instructions) // 4, letters // 4)
+    assert used.is_estimated and used.answered == 1
+
+
+async def test_both_of_two_that_race_are_paid_and_one_is_wasted() -> None:
+    at = await Thinking([named("a", [USED, STALL], ["Hello.", TokensUsed(20, 5, 3)])], Observed(True)).run()
+    lost, won = at.observed.used
+    assert (lost.tokens, lost.wasted_tokens, lost.answered) == (24, 24, 0)
+    assert (won.tokens, won.wasted_tokens, won.answered) == (25, 0, 1)
+    (told,) = [output for output in at.outputs if isinstance(output, TokensUsed)]
+    assert told.input_tokens + told.output_tokens == lost.tokens + won.tokens
+
+
+async def test_who_refuses_at_once_is_not_paid_and_who_stalls_may_be() -> None:
+    at = await Thinking([named("a", [broken()]), named("b", [STALL]), named("c", ["Hello.", USED])]).run()
+    refused, stalled, answered = at.observed.used
+    assert refused == use("a")
+    assert (stalled.provider, stalled.wasted_tokens, stalled.is_estimated) == ("b", 2, True)
+    assert (answered.provider, answered.tokens, answered.wasted_tokens) == ("c", 24, 0)
+
+
+async def test_an_answer_that_breaks_off_is_paid_for_what_was_said() -> None:
+    at = await Thinking([named("a", ["Hello there.", broken()]), named("b", [" How are you?", USED])]).run()
+    broke, went_on = at.observed.used
+    assert (broke.output_tokens, broke.is_estimated, broke.wasted_tokens) == (3, True, 0)
+    assert went_on.tokens == 24
+
+
+async def test_an_answer_nobody_wants_any_more_is_paid_for_what_was_said() -> None:
+    observed = Observed()
+    leg = ModelLeg([named("a", ["Hello there.", STALL])], observed.means)
+    async with asyncio.timeout(120), aclosing(leg.respond(PROMPT)) as outputs:
+        assert await anext(outputs) == TextDelta("Hello there.")
+    assert [(each.output_tokens, each.is_estimated) for each in observed.used] == [(3, True)]

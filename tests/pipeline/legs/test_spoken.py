@@ -47,11 +47,29 @@ def test_an_attempt_counts_from_where_it_began() -> None:
 
 
 def test_whoever_asks_for_more_after_it_announced_all_has_said_all() -> None:
-    record = spoken(sound(0.1, "one two"))
+    record = spoken(sound(0.3, "one two"))
     assert record.asked_for_more(2) and record.place(WORDS) == 2
     assert not record.asked_for_more(4), "it asks ahead"
     record.made(Speech(b"", "three four"), 0)
     assert not record.asked_for_more(4), "the sound is still to come"
+    assert record.place(WORDS) == 2
+
+
+def test_whoever_asks_for_more_too_soon_has_not_said_all() -> None:
+    record = spoken(sound(0.01, "one two"))
+    assert not record.asked_for_more(2) and record.place(WORDS) == 0
+
+
+def test_whoever_asks_for_more_after_too_little_sound_may_be_through_but_has_not_said_all() -> None:
+    record = spoken(sound(0.2, "one two three four"))
+    assert record.asked_for_more(4) and record.place(WORDS) == 1
+
+
+def test_whoever_makes_more_sound_of_what_it_seemed_through_with_asks_ahead() -> None:
+    record = spoken(sound(0.7, "one two three four"))
+    assert record.asked_for_more(4) and record.place(WORDS) == 4
+    record.made(sound(0.1), RATE_HZ // 10)
+    assert not record.asked_for_more(4)
     assert record.place(WORDS) == 2
 
 

@@ -96,6 +96,26 @@ class Typist:
         return fault == "end"
 
 
+class Deaf:
+    """Understands nothing, of anything."""
+
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    def __init__(self, name: str, delay_s: float = 0.1) -> None:
+        self.name = name
+        self.requests = 0
+        self._delay_s = delay_s
+
+    async def transcribe(
+        self, audio: AsyncIterator[bytes], *, format: AudioFormat, language: str | None
+    ) -> AsyncGenerator[Transcript, None]:
+        self.requests += 1
+        async for _ in audio:
+            pass
+        await asyncio.sleep(self._delay_s)
+        yield Transcript("", is_final=True)
+
+
 @dataclass
 class Dictation:
     """One utterance of a leg: what was understood by when, in seconds from its end."""
@@ -237,6 +257,31 @@ async def test_a_late_one_may_be_asked_a_second_time() -> None:
     assert at.failure is not None and at.observed.hedged == [Hedged("stt", "a", False)]
 
 
+async def test_where_nothing_was_understood_of_speech_another_one_is_asked() -> None:
+    dictation = await Dictation([Deaf("deaf"), Typist("spare")]).run()
+    assert dictation.finals == ["spare 20"]
+
+
+async def test_what_two_do_not_understand_was_nothing() -> None:
+    deaf, other = Deaf("deaf"), Deaf("other")
+    dictation = await Dictation([deaf, other]).run()
+    assert (dictation.finals, deaf.requests, other.requests) == ([""], 1, 1)
+
+
+async def test_a_cough_has_no_words_and_nobody_else_is_asked() -> None:
+    spare = Typist("spare")
+    dictation = await Dictation([Deaf("deaf"), spare], pieces=(PIECE,) * 4 + (QUIET,) * 10).run()
+    assert (dictation.finals, spare.requests) == ([""], 0)
+
+
+async def test_of_two_at_work_the_one_that_understands_is_believed() -> None:
+    late = Typist("late", (99, "slow"), delay_s=0.2)
+    deaf = Deaf("deaf")
+    dictation = await Dictation([late, deaf]).run()
+    assert dictation.finals == ["late 20"]
+    assert deaf.requests == 1
+
+
 async def test_alone_one_that_is_late_is_waited_for() -> None:
     at = await Dictation([Typist("a", (99, "slow"))]).run()
     assert at.finals == ["a 20"] and at.took_s == pytest.approx(1.6)
@@ -338,3 +383,13 @@ def test_whatever_fails_there_is_one_final_transcript_of_all_that_was_said(
         assert all(fault for faults, _ in scripts for fault in faults[:1]) and all(faults for faults, _ in scripts)
     stalled_s = TRANSCRIPT_STALL_S + STALL_PER_S * 2.0
     assert at.took_s <= 2 * len(typists) * stalled_s + 1e-6
+
+
+async def test_each_transcriber_is_paid_for_the_sound_it_was_given() -> None:
+    at = await Dictation([Typist("a", (99, "fail")), Typist("b")]).run()
+    failed, understood = at.observed.used
+    seconds = 20 * PIECE_MS / 1000
+    assert (failed.provider, failed.kind, failed.answered) == ("a", "stt", 0)
+    assert (understood.provider, understood.requests, understood.answered) == ("b", 1, 1)
+    assert failed.audio_s == pytest.approx(seconds) and understood.audio_s == pytest.approx(seconds)
+    assert understood.first_s == pytest.approx(0.1)

@@ -520,3 +520,93 @@ def test_whatever_fails_each_word_is_announced_once_and_none_is_left_out(
     times = [0.0, *at.times, at.took_s]
     longest_s = max(after - before for before, after in zip(times, times[1:], strict=False))
     assert longest_s <= 2 * len(readers) * VOICE_STALL_S + thinks_s * len(CLAUSES) + 1e-6
+
+
+class Dripper:
+    """Says one clause in pieces of 20 ms, one every `every_s` seconds."""
+
+    name = "dripper"
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+
+    async def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        async for clause in clauses:
+            length = PCMU.bytes_in(WORD_MS) * len(clause.split())
+            for at in range(0, length, 160):
+                yield Speech(b"\x10" * 160, "" if at else clause)
+                await asyncio.sleep(self._every_s)
+
+
+async def test_a_voice_that_drips_makes_room_for_the_spare() -> None:
+    telling = await Telling([Dripper(0.4), Reader("spare")]).run()
+    assert telling.failure is None and telling.text.split() == WORDS
+    assert telling.took_s == pytest.approx(3 * 0.4)  # the third gap is one too many
+
+
+async def test_alone_a_voice_that_drips_has_failed_before_long() -> None:
+    telling = await Telling([Dripper(0.4)]).run()
+    assert telling.failure is not None and "slower than it plays" in str(telling.failure)
+    assert telling.took_s == pytest.approx(7 * 0.4)
+
+
+async def test_alone_a_voice_that_is_a_little_too_slow_is_better_than_none() -> None:
+    telling = await Telling([Dripper(0.03)]).run()
+    assert telling.failure is None and telling.text.split() == WORDS
+
+
+async def test_each_voice_is_paid_for_what_it_was_given_and_timed_for_what_was_heard() -> None:
+    first, second = Reader("a", (2, "fail")), Reader("b")
+    at = await Telling([first, second]).run()
+    assert at.sounded == EVERY_WORD
+    broke, went_on = at.observed.used
+    assert [broke.provider, went_on.provider] == ["a", "b"]
+    assert broke.characters == sum(map(len, first.given[0]))
+    assert went_on.characters == sum(map(len, second.given[0]))
+    sound_s = len(EVERY_WORD) * WORD_MS / 1000
+    assert broke.audio_s + went_on.audio_s == pytest.approx(sound_s)
+    assert (broke.requests, broke.answered, went_on.answered) == (1, 1, 1)
+
+
+async def test_a_voice_that_loses_a_race_is_paid_as_well() -> None:
+    at = await Telling([Reader("a", (0, "slow"))], Observed(hedges=True)).run()
+    lost, won = at.observed.used
+    assert (lost.answered, lost.audio_s, won.answered) == (0, 0.0, 1)
+    assert lost.characters > 0
+
+
+async def test_a_voice_that_was_given_nothing_is_not_paid() -> None:
+    clauses: asyncio.Queue[str | None] = asyncio.Queue()
+    clauses.put_nowait(None)
+    observed = Observed()
+    leg = VoiceLeg([SpareVoice(Reader("a"))], observed.means)
+    async with asyncio.timeout(60), aclosing(leg.speak(clauses, MANNER, lambda: None)) as speech:
+        assert [piece async for piece in speech] == []
+    assert observed.used == []
+
+
+class Breather:
+    """Says each clause, and then sends silence without end."""
+
+    name = "breather"
+    formats: tuple[AudioFormat, ...] = (PCMU,)
+
+    async def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        async for clause in clauses:
+            yield Speech(b"".join(_sound_of(word, format) for word in clause.split()), clause)
+            while True:
+                yield Speech(PCMU.silence * 1_600)
+                await asyncio.sleep(0.01)
+
+
+async def test_silence_that_is_sent_as_sound_makes_room_for_the_spare() -> None:
+    telling = await Telling([Breather(), Reader("spare")]).run()
+    assert telling.failure is None and telling.text.split() == WORDS
+    assert telling.took_s == pytest.approx(SPARED_VOICE_STALL_S + 0.05, abs=0.1)
+    silence_bytes = b"".join(piece.audio for piece in telling.speech).count(PCMU.silence)
+    assert silence_bytes <= PCMU.bytes_in(1_000)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.turn.early_end import MOST_GUESSES, EarlyEnd, Guess
+from pipeline.turn.early_end import EARLY_MS, MOST_GUESSES, EarlyEnd, Guess
+
+EARLY = EARLY_MS * 8
 
 
 def test_a_short_silence_behind_known_words_is_a_guess_once() -> None:
     early = EarlyEnd(8_000)
-    assert early.look(1_599, 0, "hello") is None
-    assert early.look(1_600, 0, "hello") is Guess.FINISHED
-    assert early.look(1_700, 0, "Hello.") is None  # the same words
+    assert early.look(EARLY - 1, 0, "hello") is None
+    assert early.look(EARLY, 0, "hello") is Guess.FINISHED
+    assert early.look(EARLY + 100, 0, "Hello.") is None  # the same words
 
 
 def test_without_words_or_voice_there_is_nothing_to_guess() -> None:
@@ -20,10 +22,11 @@ def test_without_words_or_voice_there_is_nothing_to_guess() -> None:
 
 def test_the_voice_takes_a_guess_back_and_a_later_pause_makes_another() -> None:
     early = EarlyEnd(8_000)
-    assert early.look(1_600, 0, "I want") is Guess.FINISHED
-    assert early.look(1_700, 1_650, "I want") is Guess.GOES_ON
-    assert early.look(1_800, 1_650, "I want") is None
-    assert early.look(3_250, 1_650, "I want tea") is Guess.FINISHED
+    assert early.look(EARLY, 0, "I want") is Guess.FINISHED
+    again = EARLY + 50
+    assert early.look(again + 50, again, "I want") is Guess.GOES_ON
+    assert early.look(again + 150, again, "I want") is None
+    assert early.look(again + EARLY, again, "I want tea") is Guess.FINISHED
 
 
 def test_other_words_in_the_same_pause_make_another_guess_but_not_for_ever() -> None:

@@ -14,7 +14,7 @@ from pipeline.provider import Prompt, ProviderError
 from pipeline.reports import AudioMade, Finished, Report, TextMade, ToolRequested
 from pipeline.timing import Timing
 from pipeline.upstream.answer import Answer
-from pipeline.upstream.telling import BEGIN_LIMIT_S, SOUND_LIMIT_S, Stalled, Telling
+from pipeline.upstream.telling import BEGIN_LIMIT_S, MOST_GAPS_S, SOUND_LIMIT_S, Stalled, Telling
 from pipeline.upstream.wire import Called, Ended, ItemBegan, OfResponse, Sound, SoundDone, Text, Usage
 from tests.virtual_time import VIRTUAL_TIME, VirtualTime, now_s, settle
 
@@ -176,3 +176,21 @@ async def test_sound_waits_until_there_is_room_and_that_is_no_stall() -> None:
         stage.room.set()
         await telling
     assert len(stage.audio) == PCMU.bytes_in(800)
+
+
+async def test_an_answer_that_drips_is_given_up_before_long() -> None:
+    stage = Stage()
+    stage.answer.begin("t")
+    began_s = now_s()
+
+    async def drip() -> None:
+        while True:
+            stage.answer.take(sound(20))
+            await asyncio.sleep(0.4)
+
+    async with asyncio.TaskGroup() as tasks:
+        dripping = tasks.create_task(drip())
+        with pytest.raises(Stalled, match="slower than it plays"):
+            await stage.telling.run(Timing("far", "realtime", now_s, lambda _: None))
+        dripping.cancel()
+    assert now_s() - began_s == pytest.approx(MOST_GAPS_S, abs=0.4)

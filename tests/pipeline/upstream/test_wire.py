@@ -137,3 +137,14 @@ def test_base64_is_the_only_thing_between_the_sound_and_us() -> None:
     sound = bytes(range(256))
     told = decode(event("response.audio.delta", **R, delta=base64.b64encode(sound).decode()))
     assert isinstance(told, wire.Sound) and told.audio == sound
+
+
+def test_no_part_of_a_bill_is_more_than_its_whole() -> None:
+    details = {"audio_tokens": 60, "cached_tokens": 50, "cached_tokens_details": {"audio_tokens": 40}}
+    usage = {"input_tokens": 10, "output_tokens": 5, "input_token_details": details}
+    usage["output_token_details"] = {"audio_tokens": 9}
+    ended = decode(event("response.done", response={"id": "r", "status": "completed", "usage": usage}))
+    assert isinstance(ended, wire.Ended) and ended.usage == wire.Usage(10, 5, 10, 10, 5, 10)
+    details |= {"audio_tokens": 6, "cached_tokens": 5}
+    ended = decode(event("response.done", response={"id": "r", "status": "completed", "usage": usage}))
+    assert isinstance(ended, wire.Ended) and ended.usage == wire.Usage(10, 5, 5, 6, 5, 5)

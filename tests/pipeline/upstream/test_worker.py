@@ -14,7 +14,7 @@ from pipeline.events.conversation import (
 from pipeline.events.items import FunctionCallOutput, InputText, Message
 from pipeline.events.response import OutputAudioDelta, ResponseCancel, ResponseCreate, ResponseDone
 from pipeline.events.session import SessionUpdate
-from pipeline.observations import ProviderTimed
+from pipeline.observations import ProviderTimed, TurnUsed
 from pipeline.provider import FunctionTool
 from pipeline.upstream import far_session
 from simulator.standins.fault import Fault, Faults
@@ -243,3 +243,42 @@ async def test_a_session_that_ends_is_followed_by_another_unheard(monkeypatch: p
         assert [text for _, text in call.said] == ["When?", "Nine.", "Really?", "Yes."]
     told = [item["content"][0].get("text") for item in standin.sessions[-1].items]
     assert told[:2] == ["When?", "Nine."]
+
+
+async def test_a_remote_service_tells_what_its_answers_took_and_of_what() -> None:
+    standin = RealtimeStandin(answers=["We open at nine."], words=["When do you open?"])
+    async with held_call(standin) as call:
+        await call.utter()
+        await call.until(lambda: statuses(call) and call.session.ledger.is_drained)
+        (done,), (told,) = call.seen(ResponseDone), call.seen(TurnUsed)
+    usage = done.response.usage
+    assert usage is not None and usage.used == told.used and told.response_id == done.response.id
+    (used,) = told.used
+    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens) == (10, 2, 5)
+    assert (usage.input_audio_tokens, usage.output_audio_tokens) == (6, 4)
+    assert (used.provider, used.kind, used.requests, used.answered) == ("openai/stand-in", "realtime", 1, 1)
+    assert (used.input_tokens, used.output_tokens, used.cost_usd) == (10, 5, None)
+    assert (used.input_audio_tokens, used.output_audio_tokens) == (6, 4)
+    assert used.audio_s == pytest.approx(4 * 0.2)
+
+
+async def test_a_cancelled_answer_is_paid_for_when_the_remote_says_what_it_took() -> None:
+    standin = RealtimeStandin(answers=[LONG, "Yes."], words=["Tell me.", "Stop!"], gap_s=0.1)
+    async with held_call(standin) as call:
+        await call.utter()
+        await call.until(lambda: call.phone.position > PCMU.bytes_in(400))
+        await call.utter()
+        await call.until(lambda: len(statuses(call)) == 2 and call.session.ledger.is_drained)
+        responses = [done.response.id for done in call.seen(ResponseDone)]
+        told = call.seen(TurnUsed)
+    assert [each.response_id for each in told] == responses
+    assert all(used.requests == 1 for each in told for used in each.used)
+
+
+async def test_an_answer_that_is_lost_was_asked_for_all_the_same() -> None:
+    standin = RealtimeStandin(Faults(then=[Fault.CLOSE_1011]), answers=["Yes.", "Yes."], words=["When?"] * 2)
+    async with held_call(standin) as call:
+        await call.utter()
+        await call.until(lambda: statuses(call))
+        told = call.seen(TurnUsed)
+    assert [(used.requests, used.tokens) for each in told for used in each.used] == [(1, 0), (1, 15)]

@@ -153,6 +153,16 @@ async def test_functions_texts_and_answers_out_of_band() -> None:
         assert not any(kind.startswith("conversation") for kind in kinds)
 
 
+async def test_an_answer_may_be_made_of_what_the_session_holds() -> None:
+    standin = RealtimeStandin(answers=["not this"], answering=lambda session: f"{len(session.items)} items")
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+    async with connected(standin) as socket:
+        await say(socket, "conversation.item.create", item=item)
+        await say(socket, "response.create")
+        heard = await hear(socket, "response.done")
+    assert heard[-1]["response"]["output"][0]["content"][0]["transcript"] == "1 items"
+
+
 async def test_azures_previews_are_spoken_to_in_the_betas_names() -> None:
     async with connected(RealtimeStandin(answers=["Hi."]), "/openai/realtime") as socket:
         await say(socket, "session.update", session={"output_audio_format": "g711_alaw"})

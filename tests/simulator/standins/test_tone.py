@@ -44,3 +44,10 @@ def test_samples_are_little_endian_wherever_they_are_made(monkeypatch: pytest.Mo
     tone._second.cache_clear()
     assert swapped[0::2] == here[1::2]
     assert swapped[1::2] == here[0::2]
+
+
+@pytest.mark.parametrize("hum_hz", [250, 500])
+def test_a_hum_can_be_told_its_pitch(hum_hz: int) -> None:
+    samples = samples_of(hum(5, 8_000, hum_hz=hum_hz))
+    rising = sum(one < 0 <= next_one for one, next_one in zip(samples, samples[1:], strict=False))
+    assert rising == pytest.approx(hum_hz, abs=1)
