@@ -82,7 +82,7 @@ async def test_the_program_of_the_readme_has_a_turn_with_the_gateway(capsys: pyt
 def test_make_alone_says_what_there_is() -> None:
     shown = make()
     assert shown.returncode == 0
-    for target in ("call", "run", "bench", "test"):
+    for target in ("call", "run", "bench", "bench-turns", "test"):
         assert f"make {target} " in shown.stdout
     assert "make call" in shown.stdout.splitlines()[-1]
 
