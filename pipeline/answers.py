@@ -24,6 +24,7 @@ from pipeline.orders import Orders
 from pipeline.output_line import OutputLine
 from pipeline.own_calls import OwnCalls
 from pipeline.phase import LEGAL_STEPS, Phase
+from pipeline.provider import FunctionTool
 from pipeline.response import Response, ResponseState, usage_of
 
 MOST_FAILURES = 3
@@ -198,7 +199,9 @@ class Answers:
             return outputs
         if response.id != self._apologising:
             self._failures = 0
-        return [*outputs, *self._own_calls.begin(response.calls), *self._mcp_calls.run(response.mcp_calls)]
+        others = frozenset(tool.name for tool in response.config.tools if isinstance(tool, FunctionTool))
+        own = self._own_calls.begin(response.calls, others if self._line.plays else None)
+        return [*outputs, *own, *self._mcp_calls.run(response.mcp_calls)]
 
     def fail(self, failed: reports.Failed, config: SessionConfig) -> list[ServerEvent | commands.Command]:
         """A provider could not go on: the response ends as failed, and the caller hears an apology."""

@@ -322,7 +322,7 @@ class Engine:
         began = self._now()
         result = await self._toolbox.call(command.name, command.arguments, self._keypad)
         told, output = command.arguments, result.output
-        if self._toolbox[command.name].is_private:
+        if self._toolbox.is_private(command.name):
             told = output = PRIVATE
         self._observe(ToolTimed(command.name, told, output, self._now() - began))
         self._turns.lap("tool")

@@ -26,9 +26,12 @@ class OwnCalls:
         """One runs that the caller waits for."""
         return any(name not in self._patient for name in self._running.values())
 
-    def begin(self, calls: Iterable[FunctionCall]) -> list[commands.CallTool]:
-        """Run those that are ours."""
-        ours = [call for call in calls if call.name in self._tools]
+    def begin(self, calls: Iterable[FunctionCall], others: frozenset[str] | None) -> list[commands.CallTool]:
+        """Run those that are ours. `others` are those a client runs; on a telephone, what is neither was made up by
+        the model, and has to be told so by somebody. None: all that is not ours is the client's."""
+        ours = [
+            call for call in calls if call.name in self._tools or (others is not None and call.name not in others)
+        ]
         self._running |= {call.call_id: call.name for call in ours}
         return [commands.CallTool(call.call_id, call.name, call.arguments) for call in ours]
 

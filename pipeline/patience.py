@@ -19,7 +19,7 @@ NEXT_WAIT_S = 2.0
 """From the end of one phrase to the next."""
 
 ROUNDS = 3
-"""Of all phrases: with three of them half a minute, and nobody listens longer to an agent who does not come back."""
+"""Of all phrases: with three of them half a minute, and nobody listens longer to an agent who does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,10 @@ class Toolbox:
     def __getitem__(self, name: str) -> Tool:
         return self._tools[name]
 
+    def is_private(self, name: str) -> bool:
+        """What this function is told and tells stays out of records."""
+        return name in self._tools and self._tools[name].is_private
+
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._tools)
@@ -107,8 +111,10 @@ class Toolbox:
         self._tools = {tool.described.name: tool for tool in tools} | self._tools
 
     async def call(self, name: str, arguments: str, controls: CallControls | None = None) -> ToolResult:
-        """Run a function; its failure is its result. Only a name that is not in `names` raises KeyError."""
-        tool = self._tools[name]
+        """Run a function; its failure is its result."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return refusal(f"there is no function {name}")
         try:
             parsed = json.loads(arguments or "{}")
         except ValueError:

@@ -25,6 +25,7 @@ from pipeline.provider import TurnSignal
 from pipeline.turn.early_end import Guess
 from pipeline.turn.idle import Idle
 from pipeline.turn.listening import Listening, Utterance
+from pipeline.turn.misheard import UNINTELLIGIBLE, Misheard
 
 Output: TypeAlias = ServerEvent | Command
 
@@ -49,6 +50,7 @@ class Turns:
         anticipates: bool = False,
     ) -> None:
         self._anticipates = anticipates
+        self._misheard = Misheard()
         self._conversation = conversation
         self._items = items
         self._answers = answers
@@ -229,10 +231,13 @@ class Turns:
         if utterance is None:
             return []
         item_id, text = transcribed.item_id, transcribed.text
-        self._conversation.hear(item_id, text)
+        wants_answer = utterance.is_turn and not self.listening.hears_sound and self._answers_turns
+        # On the telephone; a client of the protocol sees the empty transcript.
+        is_asked = wants_answer and self._line.plays
+        is_asked = is_asked and self._misheard.is_to_be_asked(text, self._input_ms(utterance.voiced))
+        self._conversation.hear(item_id, UNINTELLIGIBLE if is_asked else text)
         # Noise is not answered, unless it has cut off an answer: then somebody must still speak.
-        wants_answer = utterance.is_turn and not self.listening.hears_sound
-        if wants_answer and (text or utterance.has_interrupted) and self._answers_turns:
+        if wants_answer and (text or utterance.has_interrupted or is_asked):
             self.listening.has_unanswered = True
         return self._completed(item_id, text, utterance.samples, utterance.transcript.rest(text))
 

@@ -41,6 +41,8 @@ class Utterance:
     """It stopped an answer; if it turns out to be noise, somebody must still speak."""
     samples: int = 0
     """Its length, once it has ended."""
+    voiced: int = 0
+    """From the first to the last of its voice, once it has ended by itself."""
     audio: bytes = b""
     """Its sound, from its end until somebody has taken it."""
     is_turn: bool = True
@@ -253,6 +255,8 @@ class Listening:
 
     def _end(self, boundary: SpeechEnded) -> Utterance | None:
         self.voice_edge = boundary.voice_end
+        if self.current is not None:
+            self.current.voiced = boundary.voice_end - self.current.begins - self._padding
         return self.end_utterance()
 
     def _begin(self, start: int) -> Utterance:

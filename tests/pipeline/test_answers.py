@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pipeline import commands, reports
@@ -17,7 +18,7 @@ from pipeline.mcp_calls import McpCalls
 from pipeline.mcp_listings import McpListings
 from pipeline.output_line import OutputLine
 from pipeline.phase import LEGAL_STEPS, Phase
-from pipeline.provider import Prompt
+from pipeline.provider import FunctionTool, Prompt
 from pipeline.response import ResponseState
 from tests.fakes import Ids
 from tests.pipeline.expected import (
@@ -166,7 +167,8 @@ def test_what_a_later_flush_cannot_cut_is_cut_at_once() -> None:
 def test_functions_of_ours_run_when_the_answer_is_over() -> None:
     stage = Stage()
     answers = stage.answers
-    answers.respond(CONFIG)
+    tools = (FunctionTool("look"), FunctionTool("theirs"))
+    answers.respond(msgspec.structs.replace(CONFIG, tools=tools))
     own = answers.request(reports.ToolRequested("resp_1", "call_1", "look", "{}"))
     answers.request(reports.ToolRequested("resp_1", "call_2", "theirs", "{}"))
     assert own == called("resp_1", "item_1", "call_1", "look", "{}", None)

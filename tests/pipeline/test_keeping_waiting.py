@@ -239,3 +239,31 @@ async def test_a_dead_model_is_bridged_until_the_apology() -> None:
         sounds = call.seen_at(OutputAudioDelta)
         assert max(b - a for a, b in zip(sounds, sounds[1:], strict=False)) <= 2.5
         assert call.said[-1][1].startswith("Sorry")
+
+
+@pytest.mark.anyio
+async def test_speech_that_nobody_understood_is_asked_about_once_and_noise_is_not() -> None:
+    model = FakeModel("Sorry?", "I see.")
+    async with phone_call(transcriber=FakeTranscriber("", "", "", "hello"), model=model) as call:
+        await call.speak(320)  # a cough
+        await call.wait(1_500)
+        assert model.prompts == []
+        for _ in range(2):
+            await call.speak(1_400)
+            await call.wait(3_000)
+        assert call.said == [("user", ""), ("user", "[unintelligible]"), ("assistant", "Sorry?"), ("user", "")]
+        await call.utter()
+        await call.wait(3_000)
+        assert call.said[-2:] == [("user", "hello"), ("assistant", "I see.")]
+
+
+@pytest.mark.anyio
+async def test_a_function_the_model_made_up_is_told_so_and_the_call_goes_on() -> None:
+    model = FakeModel([ToolRequest("call_1", "fly_away", "{}")], "I cannot do that.")
+    async with phone_call(transcriber=FakeTranscriber("hello"), model=model) as call:
+        await call.utter()
+        await call.wait(3_000)
+        assert call.said[-2:] == [
+            ("function", '{"error": "there is no function fly_away"}'),
+            ("assistant", "I cannot do that."),
+        ]

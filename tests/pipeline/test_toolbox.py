@@ -80,8 +80,8 @@ async def test_a_function_that_breaks_down_is_logged_and_its_reason_kept_from_th
 async def test_only_known_names_may_be_called() -> None:
     assert TOOLBOX.names == {"echo", "hang", "break_down"}
     assert [tool.name for tool in TOOLBOX.described] == ["echo", "hang", "break_down"]
-    with pytest.raises(KeyError):
-        await TOOLBOX.call("unknown", "{}")
+    assert json.loads((await TOOLBOX.call("unknown", "{}")).output) == {"error": "there is no function unknown"}
+    assert not TOOLBOX.is_private("unknown")
 
 
 async def test_cancelling_a_function_cancels_it() -> None:

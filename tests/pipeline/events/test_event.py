@@ -67,8 +67,11 @@ SERVER_NAMES = {
     "response.mcp_call.in_progress",
     "response.mcp_call.completed",
     "response.mcp_call.failed",
+    "response.backchannel.audio.delta",
+    "response.backchannel.audio.done",
+    "response.backchannel.skipped",
 }
-"""Realtime reference, client and server events, GA spelling."""
+"""Realtime reference, client and server events, GA spelling; the last three are Inworld's (section G.4)."""
 
 
 def name_of(event: type[msgspec.Struct]) -> object:
