@@ -18,7 +18,7 @@ from pipeline.agent import Agent
 from pipeline.legs.voice_leg import SpareVoice
 from pipeline.phrasebook import Phrasebook
 from pipeline.prices import PriceFileError, Prices, read_prices
-from pipeline.provider import Closes, Prepares
+from pipeline.provider import Closes, Prepares, ProviderError, Transcriber, skills_of_transcriber
 from pipeline.providers import registry
 from pipeline.providers.registry import Access
 from pipeline.responder import Cascade
@@ -101,7 +101,7 @@ def prices_of(settings: Settings) -> Prices:
 def cascade_of(settings: Settings, agent: Agent) -> Cascade:
     """The providers by their names. Raises `ProviderError` for one that cannot be had, and as `prices_of`."""
     names, access = chosen(settings, agent), access_of(settings)
-    transcribers = tuple(registry.transcriber(name, agent, access) for name in names.stt)
+    transcribers = tuple(_hearing(name, agent, access) for name in names.stt)
     models = tuple(registry.language_model(name, agent, access) for name in names.llm)
     voices = tuple(registry.voice(name, agent, access) for name in names.tts)
     return Cascade(
@@ -116,6 +116,16 @@ def cascade_of(settings: Settings, agent: Agent) -> Cascade:
         hedges=settings.hedging and _are_remote(names),
         prices=prices_of(settings),
     )
+
+
+def _hearing(name: str, agent: Agent, access: Access) -> Transcriber:
+    """A transcriber that hears the agent's language. Raises `ProviderError`."""
+    transcriber = registry.transcriber(name, agent, access)
+    languages = skills_of_transcriber(transcriber).languages
+    if languages and agent.language and not agent.language.lower().startswith(tuple(map(str.lower, languages))):
+        message = f"hears {', '.join(languages)}, and the agent's language is {agent.language}"
+        raise ProviderError(name, message, retryable=False)
+    return transcriber
 
 
 def _are_remote(names: Chosen) -> bool:

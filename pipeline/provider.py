@@ -63,29 +63,25 @@ class VoiceSkills:
     """It speaks all clauses of an answer as one, with the melody of the whole."""
     has_word_times: bool = False
     """Its `Speech` carries the times of its words, so that what was heard is known to the word."""
-    languages: tuple[str, ...] = ()
 
 
 @runtime_checkable
-class DeclaresHearing(Protocol):
-    """A transcriber that can do more than the least."""
+class Declares(Protocol):
+    """A provider that can do more than the least; `skills` are those of its kind."""
 
-    skills: TranscriberSkills
-
-
-@runtime_checkable
-class DeclaresSpeaking(Protocol):
-    """A voice that can do more than the least."""
-
-    skills: VoiceSkills
+    skills: TranscriberSkills | VoiceSkills
 
 
-def skills_of_transcriber(transcriber: object) -> TranscriberSkills:
-    return transcriber.skills if isinstance(transcriber, DeclaresHearing) else TranscriberSkills()
+def skills_of_transcriber(provider: object) -> TranscriberSkills:
+    """What it declares, or the least."""
+    declared = provider.skills if isinstance(provider, Declares) else None
+    return declared if isinstance(declared, TranscriberSkills) else TranscriberSkills()
 
 
-def skills_of_voice(voice: object) -> VoiceSkills:
-    return voice.skills if isinstance(voice, DeclaresSpeaking) else VoiceSkills()
+def skills_of_voice(provider: object) -> VoiceSkills:
+    """What it declares, or the least."""
+    declared = provider.skills if isinstance(provider, Declares) else None
+    return declared if isinstance(declared, VoiceSkills) else VoiceSkills()
 
 
 class Transcriber(Protocol):

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from gateway.backend import access_of, chosen
+from gateway.backend import access_of, backend_of, chosen
 from gateway.cli.finding import Finding, Verdict, fine, problem
 from gateway.errors import SettingsError
 from gateway.settings import Settings, read_settings
 from pipeline.agent import Agent, AgentFileError, load_agent
-from pipeline.provider import ProviderError, Voice
+from pipeline.provider import ProviderError, Voice, skills_of_transcriber, skills_of_voice
 from pipeline.providers import registry
 from pipeline.providers.registry import Access
 from pipeline.turn.silero import ModelMissing, Silero
@@ -86,6 +86,9 @@ async def check_providers(settings: Settings, timeout_s: float = VOICE_LIMIT_S) 
         fix = "mend the file, or set SWITCHBOARD_AGENT to a built-in agent: reception"
         return [problem("providers", f"agent {settings.agent} cannot be used", fix, *error.faults)]
     names, access = chosen(settings, agent), access_of(settings)
+    if names.realtime:
+        remote = _made("realtime", names.realtime, partial(backend_of, settings, agent))
+        return [fine("providers", f"agent {agent.name}"), remote, _speech_activity()]
     heard = [_made("stt", name, partial(registry.transcriber, name, agent, access)) for name in names.stt]
     thought = [_made("llm", name, partial(registry.language_model, name, agent, access)) for name in names.llm]
     spoken = [await _spoken(name, agent, access, timeout_s) for name in names.tts]
@@ -95,10 +98,23 @@ async def check_providers(settings: Settings, timeout_s: float = VOICE_LIMIT_S) 
 def _made(kind: str, name: str, make: Callable[[], object]) -> Finding:
     began_s = time.perf_counter()
     try:
-        make()
+        made = make()
     except ProviderError as error:
         return _refused(kind, name, error)
-    return fine("providers", f"{kind} {name}, {_ms_since(began_s)}")
+    return fine("providers", f"{kind} {name}{_skills(made)}, {_ms_since(began_s)}")
+
+
+def _skills(provider: object) -> str:
+    """What it can do beyond the least, in words."""
+    hears, speaks = skills_of_transcriber(provider), skills_of_voice(provider)
+    has = {
+        "words while they are spoken": hears.has_partials,
+        "finds turns": hears.ends_turns,
+        "one melody": speaks.joins_clauses,
+        "word times": speaks.has_word_times,
+    }
+    told = [words for words, is_so in has.items() if is_so]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _refused(kind: str, name: str, error: ProviderError) -> Finding:
@@ -120,7 +136,7 @@ async def _spoken(name: str, agent: Agent, access: Access, timeout_s: float) -> 
     if not sound_bytes:
         fix = "choose another voice in the agent's file, or another provider with SWITCHBOARD_TTS"
         return problem("providers", f"tts {name} made no sound of a word", fix)
-    return fine("providers", f"tts {name} said a word, {_ms_since(began_s)}")
+    return fine("providers", f"tts {name}{_skills(voice)} said a word, {_ms_since(began_s)}")
 
 
 async def _say_hello(voice: Voice, agent: Agent) -> int:

@@ -140,10 +140,6 @@ class Egress:
             )
         return None
 
-    def may_client_reach(self, url: str) -> bool:
-        """See `client_refusal`."""
-        return self.client_refusal(url) is None
-
 
 def _check_unlisted(web: WebAddress) -> None:
     """What no entry of the list speaks for is reached by TLS, at the usual ports."""

@@ -143,3 +143,10 @@ def test_all_that_is_wrong_with_the_prices_is_told_before_the_first_call(tmp_pat
     assert "b.output: expected a number" in second
     with pytest.raises(SettingsError, match="cannot be read"):
         prices_of(replace(STUBS, prices=str(tmp_path / "nowhere.toml")))
+
+
+def test_a_recogniser_of_another_language_stops_the_start() -> None:
+    agent = Agent("a", language="de-DE", stt=("deepgram/flux-general-en",))
+    with pytest.raises(ProviderError, match="hears en, and the agent's language is de-DE"):
+        cascade_of(KEYED, agent)
+    cascade_of(KEYED, replace(agent, language="en-GB"))

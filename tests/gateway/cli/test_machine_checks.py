@@ -204,3 +204,13 @@ async def test_a_clock_that_stands_before_the_installation_is_wrong() -> None:
     (finding,) = problems(check_clock(INSTALLED_S - 2 * 86_400))
     assert finding.text == "the clock is 2.0 days before this file was installed"
     assert "timedatectl" in finding.fix
+
+
+async def test_what_a_provider_can_do_and_a_remote_service_are_told(tmp_path: Path) -> None:
+    keyed = replace(SETTINGS, stt=("deepgram/flux",), tts=("stub",), deepgram_api_key="k", openai_api_key="k")
+    texts = [finding.text for finding in await check_providers(keyed)]
+    assert any(text.startswith("stt deepgram/flux (words while they are spoken, finds turns), ") for text in texts)
+    remote = await check_providers(replace(keyed, realtime="openai/gpt-realtime"))
+    assert any(finding.text.startswith("realtime openai/gpt-realtime, ") for finding in remote)
+    unknown = await check_providers(replace(keyed, realtime="nobody/x"))
+    assert [finding.text for finding in problems(unknown)] == ["realtime nobody/x cannot be used"]
