@@ -121,6 +121,7 @@ def configure(
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)  # whatever another server in this process has set
         logger.propagate = True
 
     # A line for every request to a provider, with its whole address, is no event of ours.
