@@ -73,6 +73,10 @@ class Attention:
         self._tasks: asyncio.TaskGroup | None = None
         self._attempt: tuple[str, asyncio.Task[None]] | None = None
 
+    @property
+    def is_on(self) -> bool:
+        return self._cue is not None
+
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The session runs."""
         self._tasks = tasks

@@ -28,6 +28,7 @@ class CascadeWorker:
         hearing = dataclasses.replace(self._means, used=self._heard)
         self._transcriptions = Transcriptions(cascade.transcribers, seat.report, hearing)
         self._stage = Stage(self._report, seat.room, seat.first_clause, self._used)
+        self._responder = self._responder_on(self._stage)
         self._untold = Tally()
         """Used for answers to come."""
         self._has_left = False
@@ -88,10 +89,13 @@ class CascadeWorker:
         await anticipation.become(command.response_id)
 
     async def _answer(self, command: Respond, usual: AudioFormat, stage: Stage) -> None:
-        responder = Responder(
+        responder = self._responder if stage is self._stage else self._responder_on(stage)
+        await responder.respond(command, usual)
+
+    def _responder_on(self, stage: Stage) -> Responder:
+        return Responder(
             self._cascade, stage.report, stage.room, stage.first_clause, means=self._means, used=stage.used
         )
-        await responder.respond(command, usual)
 
     def _report(self, report: Report) -> None:
         if isinstance(report, Finished):

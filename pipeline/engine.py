@@ -12,7 +12,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import assert_never
+from typing import assert_never, cast
 
 import msgspec
 
@@ -214,21 +214,26 @@ class Engine:
         self._watchers.remove(watcher)
 
     def report(self, report: Report) -> None:
-        """What a worker did."""
+        """What a worker did. Thirty times a second and call it is a score, of which nothing follows."""
         kind = type(report)
-        if isinstance(report, DigitPressed) and self._keypad.press(report.digit):
-            report = DigitPressed(report.digit, is_collected=True)
+        if kind is DigitPressed:
+            report = self._keypad.claimed(cast(DigitPressed, report))
         outputs = self._session.report(report)
         if outputs:
             self._perform(outputs)
-        self._manners.hear(report)
         if kind is SpeechScored:
             self._has_kept_up.set()
+            if self._manners.are_attentive:
+                self._manners.hear(report)
             if not self._transport.plays:
-                self._ear.hurry()
-        elif kind is Played or kind is Flushed or kind is AudioMade:
-            self._ear.hurry()
-            self._manners.look()
+                self._ear.hurry(is_heard=self._session.is_heard)
+            return
+        self._manners.hear(report)
+        if kind is Played or kind is Flushed or kind is AudioMade:
+            is_heard = self._session.is_heard
+            self._ear.hurry(is_heard=is_heard)
+            if not is_heard:
+                self._manners.look()
 
     def _perform(self, outputs: list[Output]) -> None:
         """Carry out in order. A report made while doing so is heard at once, and its outputs wait their turn."""

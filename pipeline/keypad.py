@@ -14,6 +14,7 @@ from pipeline.audio.formats import AudioFormat
 from pipeline.call_controls import Collected
 from pipeline.events.event import ServerEvent
 from pipeline.events.input_audio import SpeechStopped
+from pipeline.reports import DigitPressed
 
 KEYS_AHEAD = 64
 """Keys pressed faster than they are taken; more are nobody's."""
@@ -41,6 +42,10 @@ class Keypad:
             return False
         self._keys.put_nowait(digit)
         return True
+
+    def claimed(self, pressed: DigitPressed) -> DigitPressed:
+        """The key, with whether a tool has taken it."""
+        return DigitPressed(pressed.digit, is_collected=self.press(pressed.digit))
 
     def see(self, event: ServerEvent) -> None:
         """An event of the session: somebody has said something."""

@@ -64,6 +64,11 @@ class Manners:
         if self._attention is not None:
             self._attention.see(event)
 
+    @property
+    def are_attentive(self) -> bool:
+        """Whether somebody who speaks is listened to for a place to say "mm-hm": then scores matter too."""
+        return self._attention is not None and self._attention.is_on
+
     def hear(self, report: Report) -> None:
         """What a worker did, once the session knows."""
         if type(report) is AudioMade:

@@ -65,22 +65,15 @@ class VoiceSkills:
     """Its `Speech` carries the times of its words, so that what was heard is known to the word."""
 
 
-@runtime_checkable
-class Declares(Protocol):
-    """A provider that can do more than the least; `skills` are those of its kind."""
-
-    skills: TranscriberSkills | VoiceSkills
-
-
 def skills_of_transcriber(provider: object) -> TranscriberSkills:
-    """What it declares, or the least."""
-    declared = provider.skills if isinstance(provider, Declares) else None
+    """What it declares in an attribute `skills`, or the least. Asked for every utterance, so without a Protocol."""
+    declared = getattr(provider, "skills", None)
     return declared if isinstance(declared, TranscriberSkills) else TranscriberSkills()
 
 
 def skills_of_voice(provider: object) -> VoiceSkills:
-    """What it declares, or the least."""
-    declared = provider.skills if isinstance(provider, Declares) else None
+    """What it declares in an attribute `skills`, or the least."""
+    declared = getattr(provider, "skills", None)
     return declared if isinstance(declared, VoiceSkills) else VoiceSkills()
 
 

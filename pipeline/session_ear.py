@@ -40,10 +40,10 @@ class SessionEar:
             self._ear = self._activity.open(wanted, self._reporter(self._session.heard))
             self._ear.is_urgent = False
 
-    def hurry(self) -> None:
+    def hurry(self, *, is_heard: bool) -> None:
         """While the agent is heard, every moment that speech goes unnoticed it talks over the caller."""
         if self._ear is not None:
-            self._ear.is_urgent = self._session.is_heard
+            self._ear.is_urgent = is_heard
 
     def close(self) -> None:
         if self._ear is not None:

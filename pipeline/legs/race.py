@@ -23,7 +23,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 """What it brings."""
 
-AHEAD: Final = 2
+AHEAD: Final = 4
 """Things a request may bring before the first of them is taken; then it waits."""
 
 CLOSE_S: Final = 0.5

@@ -15,7 +15,6 @@ from pipeline.audio.formats import PCM_8K, PCM_16K, PCM_24K, PCMA, PCMU, AudioFo
 from pipeline.playback_ledger import PlaybackLedger
 from pipeline.provider import (
     Closes,
-    Declares,
     KnowsVoices,
     Prepares,
     ProviderError,
@@ -359,7 +358,7 @@ async def test_a_text_too_long_for_one_message_is_cut_between_words() -> None:
 
 async def test_it_declares_what_it_can_do() -> None:
     voice = InworldVoice(source_at("", model="inworld-tts-2"))
-    assert isinstance(voice, Declares | Prepares) and isinstance(voice, Closes)
+    assert isinstance(voice, Prepares) and isinstance(voice, Closes)
     assert isinstance(voice, KnowsVoices)
     assert skills_of_voice(voice).has_word_times
     assert voice.name == "inworld/inworld-tts-2"
