@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, assert_never
 
 from pipeline.agent import Agent, AgentFileError
@@ -56,13 +56,15 @@ class AgentTools:
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[None, None]:
         """Connections are kept while it is open, and MCP servers asked for their tools until each has answered."""
-        async with asyncio.TaskGroup() as tasks, McpClient(self._egress, trusted=self._servers) as client:
+        async with AsyncExitStack() as open_ones:
+            if self._webhooks is not None:
+                await open_ones.enter_async_context(self._webhooks)
+            client = await open_ones.enter_async_context(McpClient(self._egress, trusted=self._servers))
+            tasks = await open_ones.enter_async_context(asyncio.TaskGroup())
             listing = [tasks.create_task(self._learn(client, server)) for server in self._servers]
             yield
             for task in listing:
                 task.cancel()
-        if self._webhooks is not None:
-            await self._webhooks.__aexit__(None, None, None)
 
     def _open_webhooks(self, agent: Agent, secret: str) -> WebhookTools | None:
         if not any(isinstance(tool, WebhookTool) for tool in agent.tools):
