@@ -88,13 +88,17 @@ class Verdict:
     @property
     def faults(self) -> list[str]:
         """All that is not as it should be."""
+        return self.faults_on(MACHINE_MS)
+
+    def faults_on(self, machine_ms: float) -> list[str]:
+        """The same, on a machine that is late by so much."""
         found = [f"lost: {self.end_reason.value}"] if self.is_lost else []
         if self.duplicates:
             found.append(f"the tool ran {self.side_effects} times")
         if not self.injected:
             found.append("no fault was taken")
         for turn in self.turns:
-            if turn.waited.longest_ms > LONGEST_SILENCE_MS + MACHINE_MS:
+            if turn.waited.longest_ms > LONGEST_SILENCE_MS + machine_ms:
                 found.append(f"{turn.moment}: silent for {turn.waited.longest_ms:.0f} ms")
             if not (turn.is_answered or turn.has_apology):
                 found.append(f"{turn.moment}: neither answer nor apology")
@@ -207,7 +211,7 @@ def distribution(verdicts: Sequence[Verdict]) -> list[str]:
     return lines
 
 
-async def _lateness(every_s: float = 0.05) -> float:
+async def lateness(every_s: float = 0.05) -> float:
     """Until it is cancelled: by how much the event loop was late at the worst, in milliseconds."""
     loop, worst_s = asyncio.get_running_loop(), 0.0
     try:
@@ -227,7 +231,7 @@ async def _main(faults: int, at_once: int, wanted: str) -> int:
     cells = [cell for cell in drawn(faults) if wanted in str(cell)]
     await houses.warm_up()
     began_s = time.monotonic()
-    watching = asyncio.create_task(_lateness())
+    watching = asyncio.create_task(lateness())
     verdicts = await play(cells, at_once=at_once, tell=_tell)
     watching.cancel()
     print(table(verdicts))
