@@ -19,7 +19,7 @@ from simulator.standins.deepgram_query import BadQueryError, Query, read_v1, rea
 from simulator.standins.deepgram_v1 import LiveResults
 from simulator.standins.deepgram_wire import DRIP_S, Heard, Wire
 from simulator.standins.deepgram_words import ScriptedWords, Words
-from simulator.standins.fault import Fault, Faults
+from simulator.standins.fault import HANDSHAKE_STATUS, Fault, Faults
 from simulator.standins.latency import Latency
 
 SCRIPT: Final = ("What are your opening hours on Saturday?", "Thank you, goodbye.")
@@ -28,7 +28,6 @@ IDLE_S: Final = 10.0
 """After this time without sound or `KeepAlive`, `/v1/listen` is closed (Deepgram's "Audio Keep Alive").
 Flux counts pings too, which WebSocket libraries send by themselves, so here it waits for ever."""
 
-_HANDSHAKE: Final = {Fault.REFUSE: 401, Fault.TOO_MANY: 429, Fault.BROKEN: 500}
 
 _READERS: Final = {"/v1/listen": read_v1, "/v2/listen": read_v2}
 
@@ -94,7 +93,7 @@ class DeepgramStandin:
         if path not in _READERS:
             refusal = _refusal(404, "INVALID_URI", f"there is no {path}")
         elif fault is not None:
-            refusal = _refusal(_HANDSHAKE[fault], "FAULT", f"told to be {fault.value}")
+            refusal = _refusal(HANDSHAKE_STATUS[fault], "FAULT", f"told to be {fault.value}")
         elif scheme.lower() not in ("token", "bearer") or not key.strip():
             refusal = _refusal(401, "INVALID_AUTH", "expected Authorization: Token …")
         else:

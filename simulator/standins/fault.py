@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 
 class Fault(enum.StrEnum):
@@ -40,6 +41,10 @@ class Fault(enum.StrEnum):
     """Everything, and ten megabytes more, in one piece."""
 
 
+HANDSHAKE_STATUS: Final = {Fault.REFUSE: 401, Fault.TOO_MANY: 429, Fault.BROKEN: 500}
+"""The HTTP status of those faults that refuse a connection."""
+
+
 class Faults:
     """The plan of one stand-in: requests take their faults in order; those it says nothing of have `always`."""
 
@@ -56,7 +61,7 @@ class Faults:
     def take_at_handshake(self) -> Fault | None:
         """The next fault, if it is one that refuses a connection: others wait for what is asked on it."""
         coming = self._next[0] if self._next else self.always
-        return self.take() if coming in (Fault.REFUSE, Fault.TOO_MANY, Fault.BROKEN) else None
+        return self.take() if coming in HANDSHAKE_STATUS else None
 
     def take(self) -> Fault:
         """The fault of the request that begins now."""

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from simulator.standins import inworld_stt, inworld_tts
-from simulator.standins.fault import Fault, Faults
+from simulator.standins.fault import HANDSHAKE_STATUS, Faults
 from simulator.standins.inworld_stt import Listening
 from simulator.standins.inworld_tts import Speaking
 from simulator.standins.inworld_wire import DRIP_S, Heard, Wire
@@ -34,8 +34,6 @@ SCRIPT: Final = ("What are your opening hours on Saturday?", "Thank you, goodbye
 
 CHAT_PATH: Final = "/v1/chat/completions"
 VOICES_PATH: Final = "/voices/v1/voices"
-
-_HANDSHAKE: Final = {Fault.REFUSE: 401, Fault.TOO_MANY: 429, Fault.BROKEN: 500}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class InworldStandIn:
         # Browsers cannot set the header, and say the same in the query.
         said = websocket.headers.get("authorization") or websocket.query_params.get("authorization") or ""
         if fault is not None or not _is_key(said):
-            status = _HANDSHAKE[fault] if fault is not None else 401
+            status = HANDSHAKE_STATUS[fault] if fault is not None else 401
             await websocket.send_denial_response(_refusal(status, f"told to be {fault}" if fault else "no key"))
             return None
         await websocket.accept()

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simulator.standins.fault import Fault, Faults
+from simulator.standins.fault import HANDSHAKE_STATUS, Faults
 from simulator.standins.realtime_answer import Making, Pace, Part, verbatim_parts
 from simulator.standins.realtime_session import Event, RealtimeSession, Refusal
 from simulator.standins.serving import cut
@@ -38,7 +38,6 @@ BETA_NAMES: Final = {
 }
 UNSPOKEN_IN_BETA: Final = "conversation.item.done"
 
-HANDSHAKES: Final = {Fault.REFUSE: 401, Fault.TOO_MANY: 429, Fault.BROKEN: 500}
 USUAL_ANSWER: Final = "I am a stand-in, and this is what I say."
 USUAL_WORDS: Final = "something was said"
 
@@ -83,7 +82,7 @@ class RealtimeStandin:
         fault = self.faults.take_at_handshake()
         await receive()
         if fault is not None:
-            await send({"type": "websocket.http.response.start", "status": HANDSHAKES[fault], "headers": []})
+            await send({"type": "websocket.http.response.start", "status": HANDSHAKE_STATUS[fault], "headers": []})
             await send({"type": "websocket.http.response.body", "body": b""})
             return
         await send({"type": "websocket.accept"})

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from simulator.standins.fault import Fault, Faults
+from simulator.standins.fault import HANDSHAKE_STATUS, Fault, Faults
 from simulator.standins.recital import CHUNK_MS, Chunk, Recital, TimedText
 from simulator.standins.serving import cut
 
@@ -34,7 +34,6 @@ TEXTS_AHEAD: Final = 64
 
 GARBAGE: Final = '{"type": "chu'
 
-_HANDSHAKE: Final = {Fault.REFUSE: 401, Fault.TOO_MANY: 429, Fault.BROKEN: 500}
 _HALF_WAY: Final = frozenset({Fault.STALL, Fault.CLOSE_1006, Fault.CLOSE_1011})
 
 
@@ -55,7 +54,7 @@ def refusal_at_handshake(faults: Faults) -> JSONResponse | None:
     due = faults.take_at_handshake()
     if due is None:
         return None
-    return JSONResponse({"detail": f"this stand-in was told to be {due.value}"}, _HANDSHAKE[due])
+    return JSONResponse({"detail": f"this stand-in was told to be {due.value}"}, HANDSHAKE_STATUS[due])
 
 
 class SpokenSocket:
