@@ -67,10 +67,10 @@ $(VENV)/.%: pyproject.toml $(BIN)/python
 	@$(PIP) install --editable '.[$(EXTRAS_$*)]'
 	@touch $@
 
-EXTRAS_local := local
-EXTRAS_remote := local,remote
-EXTRAS_bench := bench
-EXTRAS_test := local,remote,bench,test
+EXTRAS_local := local,webrtc
+EXTRAS_remote := local,remote,webrtc
+EXTRAS_bench := bench,webrtc
+EXTRAS_test := local,remote,webrtc,bench,test
 
 .PHONY: python-venv redis node client-environments
 python-venv:
