@@ -37,9 +37,12 @@ from gateway.metrics import Metrics
 from gateway.realtime import http
 from gateway.realtime.agent_session import configurer, limits_of
 from gateway.realtime.allowance import Allowances
+from gateway.realtime.call_routes import hang_up_route
 from gateway.realtime.directory import Directory
 from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
+from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
+from gateway.realtime.web_rtc import WebRtc
 from gateway.realtime.websocket import RealtimeSocket
 from gateway.settings import Settings
 from gateway.tools import AgentTools
@@ -56,6 +59,9 @@ from pipeline.worker import Remote
 
 LAG_EVERY_S = 0.1
 """How often the event loop's lateness is measured."""
+
+GOODBYE_LIMIT_S = 3.0
+"""For the clients of Realtime sessions to be told that the gateway stops."""
 
 SWEEP_EVERY_S = 5.0
 """How often abandoned calls are looked for."""
@@ -84,6 +90,16 @@ class Gateway:
         """Take no new calls and sessions; those there are go on."""
         self.doors.are_open = False
         self.desk.metrics.draining.set(1)
+
+    async def stop_sessions(self) -> None:
+        """End what Realtime sessions there are, telling their clients why; phone calls end otherwise."""
+        self.directory.finish_all(SessionEnd.STOPPING)
+        try:
+            async with asyncio.timeout(GOODBYE_LIMIT_S):
+                while self.directory.seated:  # noqa: ASYNC110 - as few as there are, and once in a process's life
+                    await asyncio.sleep(GOODBYE_LIMIT_S / 100)
+        except TimeoutError:
+            pass  # cut off with the server
 
     async def live_calls(self) -> int:
         """Calls and Realtime sessions: what a gateway that is told to stop waits for."""
@@ -145,7 +161,7 @@ def create_gateway(
         mcp=mcp,
         make_id=id_maker(),
     )
-    media, realtime = _LateSocket(), _LateSocket()
+    media, realtime, webrtc = _LateSocket(), _LateSocket(), WebRtc(settings, house.door)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:
@@ -157,15 +173,19 @@ def create_gateway(
             _chores(metrics, desk),
         ):
             media.socket = house.media_socket(activity, end_of_turn)
-            realtime.socket = house.realtime_socket(activity, end_of_turn)
+            studio = house.studio(activity, end_of_turn)
+            realtime.socket = RealtimeSocket(studio)
             await speak_beforehand(house.phrasebook, house.backend)
-            yield
+            async with webrtc.opened(studio):
+                yield
 
     routes: list[BaseRoute] = [
         *voice.routes(desk),
         *control.routes(desk, house.door),
         WebSocketRoute(f"{MEDIA_PATH}/{{token}}", media),
         *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
+        hang_up_route(house.door, house.directory),
+        *webrtc.routes(),
         *http.routes(house.door, settings, configurer(agent, house.limits, serves_mcp=mcp is not None)),
         *_operations(desk, doors, house.directory),
     ]
@@ -216,25 +236,23 @@ class _House:
             )
         )
 
-    def realtime_socket(self, activity: SpeechActivity, end_of_turn: EndOfTurn) -> RealtimeSocket:
+    def studio(self, activity: SpeechActivity, end_of_turn: EndOfTurn) -> Studio:
         doors = self.doors
-        return RealtimeSocket(
-            Studio(
-                settings=self.settings,
-                door=self.door,
-                directory=self.directory,
-                allowances=Allowances(self.settings.realtime_responses_per_min),
-                metrics=self.desk.metrics,
-                activity=activity,
-                end_of_turn=end_of_turn,
-                agent=self.agent,
-                backend=self.backend,
-                limits=self.limits,
-                mcp=self.mcp,
-                make_id=self.make_id,
-                admits=lambda: doors.are_open,
-                now=time.monotonic,
-            )
+        return Studio(
+            settings=self.settings,
+            door=self.door,
+            directory=self.directory,
+            allowances=Allowances(self.settings.realtime_responses_per_min),
+            metrics=self.desk.metrics,
+            activity=activity,
+            end_of_turn=end_of_turn,
+            agent=self.agent,
+            backend=self.backend,
+            limits=self.limits,
+            mcp=self.mcp,
+            make_id=self.make_id,
+            admits=lambda: doors.are_open,
+            now=time.monotonic,
         )
 
 

@@ -92,7 +92,11 @@ class Metrics:
         self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
         self.realtime_sessions_active = self._gauge("realtime_sessions_active", "Realtime sessions that are open.")
         self.realtime_sessions = self._counter(
-            "realtime_sessions", "Realtime sessions, by dialect and why they ended.", "dialect", "ended_reason"
+            "realtime_sessions",
+            "Realtime sessions, by dialect, transport and why they ended.",
+            "dialect",
+            "transport",
+            "ended_reason",
         )
         self.realtime_side_bands_active = self._gauge(
             "realtime_side_bands_active", "Connections that have joined a session or call."

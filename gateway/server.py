@@ -76,6 +76,7 @@ async def serve(settings: Settings, gateway: Gateway, started: Callable[[int], N
         waiting.cancel()
         if not serving.done():
             await _drain(settings, gateway, signals)
+            await gateway.stop_sessions()
             server.should_exit = True
 
 

@@ -44,3 +44,27 @@ def conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             {"metrics_port", "port"},
             f"SWITCHBOARD_METRICS_PORT: {settings.metrics_port} is the main port too; take another, or 0 to share",
         )
+    yield from _turn(settings)
+    if settings.demo_page and not settings.webrtc:
+        yield (
+            {"demo_page", "webrtc"},
+            "SWITCHBOARD_DEMO_PAGE: the page talks over WebRTC, which SWITCHBOARD_WEBRTC=0 switches off; leave one "
+            "of the two out",
+        )
+
+
+def _turn(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """W3C WebRTC, RTCConfiguration: a browser refuses a TURN server without username and credential."""
+    lacking = [server for server in settings.realtime_ice_servers if server.lacks_credential]
+    if lacking and not settings.turn_secret:
+        yield (
+            {"realtime_ice_servers", "turn_secret"},
+            f"SWITCHBOARD_REALTIME_ICE_SERVERS: {lacking[0].turn_urls[0]!r} needs a username and a credential "
+            "beside it, or SWITCHBOARD_TURN_SECRET to give each client its own",
+        )
+    if settings.turn_secret and not lacking:
+        yield (
+            {"realtime_ice_servers", "turn_secret"},
+            "SWITCHBOARD_TURN_SECRET: there is no turn: URL it could serve; put one without username and "
+            "credential into SWITCHBOARD_REALTIME_ICE_SERVERS",
+        )

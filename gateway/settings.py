@@ -17,8 +17,9 @@ from typing import Any
 
 from gateway.env_file import read_env_text
 from gateway.errors import SettingsError
+from gateway.setting import Setting, written
 from gateway.setting_conflicts import conflicts
-from gateway.setting_declarations import BY_NAME, SETTINGS, Setting, Settings, written
+from gateway.setting_declarations import BY_NAME, SETTINGS, Settings
 from gateway.setting_values import is_loopback
 
 __all__ = ["SETTINGS", "Setting", "Settings", "env_example", "read_settings"]

@@ -200,7 +200,7 @@ class Answers:
         if response.id != self._apologising:
             self._failures = 0
         others = frozenset(tool.name for tool in response.config.tools if isinstance(tool, FunctionTool))
-        own = self._own_calls.begin(response.calls, others if self._line.plays else None)
+        own = self._own_calls.begin(response.calls, others if self._line.is_telephone else None)
         return [*outputs, *own, *self._mcp_calls.run(response.mcp_calls)]
 
     def fail(self, failed: reports.Failed, config: SessionConfig) -> list[ServerEvent | commands.Command]:
@@ -222,7 +222,7 @@ class Answers:
     def apologise(self, config: SessionConfig, *, is_voiceless: bool) -> list[ServerEvent | commands.Command]:
         """Say that something failed; after too many failures end the call, with words of the carrier's."""
         self._failures += 1
-        if self._failures > MOST_FAILURES and self._line.plays and self.phase is not Phase.ENDED:
+        if self._failures > MOST_FAILURES and self._line.is_telephone and self.phase is not Phase.ENDED:
             self._step(Phase.ENDED)
             return [commands.HangUp(reason="provider_failed", farewell=self._apology)]
         if not self._apology or self.active is not None or self.phase is Phase.ENDED:

@@ -46,7 +46,7 @@ class Murmurs:
         if not self.is_welcome:
             return []
         line = b""
-        if self._line.plays:
+        if self._line.is_telephone:
             line = transcode(sound, PCM_24K, self._line.format)
             self._line.murmur(line)
         return [

@@ -19,10 +19,20 @@ from pipeline.reports import AudioMade
 
 
 class OutputLine:
-    """`plays`: our transport plays the sound, so it can be flushed, and its end can be waited for."""
+    """`plays`: our transport plays the sound, so it can be flushed, and its end can be waited for. `is_telephone`:
+    if so, its listener hears nothing else, in the one format it has."""
 
-    def __init__(self, format: AudioFormat, kept: KeptAudio, make_id: Callable[[str], str], *, plays: bool) -> None:
+    def __init__(
+        self,
+        format: AudioFormat,
+        kept: KeptAudio,
+        make_id: Callable[[str], str],
+        *,
+        plays: bool,
+        is_telephone: bool = True,
+    ) -> None:
         self.plays = plays
+        self.is_telephone = plays and is_telephone
         self.ledger = PlaybackLedger(format.rate_hz)
         self.kept = kept
         self._format = format

@@ -25,6 +25,7 @@ from pipeline.events.items import AnyItem, FunctionCallOutput, InputAudio, McpAp
 from pipeline.events.refusal import BadEvent
 from pipeline.item_requests import ItemRequests
 from pipeline.kept_audio import KeptAudio
+from pipeline.kept_conversation import told_again
 from pipeline.limits import USUAL, Limits
 from pipeline.mcp_calls import McpCalls
 from pipeline.mcp_listings import McpListings
@@ -44,11 +45,12 @@ class Session:
     """See the module's docstring.
 
     `plays`: the transport plays the sound where the session can flush it and hear how far it came (a phone,
-    WebRTC); a client that plays for itself sends `conversation.item.truncate` instead. `own_tools`: functions
+    WebRTC); a client that plays for itself sends `conversation.item.truncate` instead. `has_channel`: events go
+    beside that sound, to a client that may choose formats and plays murmurs itself. `own_tools`: functions
     that are ours to run, `patient_tools` those of them that wait for the caller; all others are the client's.
-    `history`: a conversation to go on with. `takes_images`: the model has eyes. `hears_sound`: whoever answers
-    hears the caller itself, so an answer waits for no words. `anticipates`: answers are begun in secret when the
-    caller seems to have finished.
+    `history`: a conversation to go on with; `tells_history`: the peer is shown it. `takes_images`: the model has
+    eyes. `hears_sound`: whoever answers hears the caller itself, so an answer waits for no words. `anticipates`:
+    answers are begun in secret when the caller seems to have finished.
     """
 
     def __init__(
@@ -56,21 +58,26 @@ class Session:
         config: SessionConfig,
         make_id: Callable[[str], str],
         *,
+        id: str = "",
         plays: bool,
+        has_channel: bool = False,
         own_tools: frozenset[str] = frozenset(),
         patient_tools: frozenset[str] = frozenset(),
         apology: str = "",
         history: tuple[AnyItem, ...] = (),
+        tells_history: bool = False,
         limits: Limits = USUAL,
         takes_images: bool = False,
         hears_sound: bool = False,
         anticipates: bool = False,
     ) -> None:
-        self.id = make_id("sess")
+        self.id = id or make_id("sess")
         self.config = config
         self.conversation = Conversation(make_id("conv"), history)
+        self._untold = history if tells_history else ()
         self._make_id = make_id
-        self._line = OutputLine(config.output_format, KeptAudio(limits.kept_audio_bytes), make_id, plays=plays)
+        kept = KeptAudio(limits.kept_audio_bytes)
+        self._line = OutputLine(config.output_format, kept, make_id, plays=plays, is_telephone=not has_channel)
         self._items = ItemRequests(self.conversation, self._line, make_id, limits, takes_images=takes_images)
         self._listings = McpListings(self.conversation, self._items, make_id, limits)
         self._mcp_calls = McpCalls(self.conversation, self._items, make_id, limits)
@@ -135,6 +142,7 @@ class Session:
         return [
             sess.SessionCreated(event_id=self._event_id(), session_id=self.id, session=self.config),
             conv.ConversationCreated(event_id=self._event_id(), conversation_id=self.conversation.id),
+            *told_again(self._untold, self._make_id),
             *self._listings.follow(self.config),
         ]
 
@@ -313,10 +321,10 @@ class Session:
 
     def _update(self, config: SessionConfig, event_id: str | None) -> list[Output]:
         old = self.config
-        if config.input_format != old.input_format and (self._turns.listening.has_sound or self._line.plays):
+        if config.input_format != old.input_format and (self._turns.listening.has_sound or self._line.is_telephone):
             text = "The input audio format cannot change once sound was heard in it."
             return [*self._items.refused("invalid_value", text, "session.audio.input.format", event_id)]
-        if config.output_format != old.output_format and (self.ledger.end or self._line.plays):
+        if config.output_format != old.output_format and (self.ledger.end or self._line.is_telephone):
             text = "The output audio format cannot change once sound was made in it."
             return [*self._items.refused("invalid_value", text, "session.audio.output.format", event_id)]
         try:

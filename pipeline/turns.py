@@ -233,7 +233,7 @@ class Turns:
         item_id, text = transcribed.item_id, transcribed.text
         wants_answer = utterance.is_turn and not self.listening.hears_sound and self._answers_turns
         # On the telephone; a client of the protocol sees the empty transcript.
-        is_asked = wants_answer and self._line.plays
+        is_asked = wants_answer and self._line.is_telephone
         is_asked = is_asked and self._misheard.is_to_be_asked(text, self._input_ms(utterance.voiced))
         self._conversation.hear(item_id, UNINTELLIGIBLE if is_asked else text)
         # Noise is not answered, unless it has cut off an answer: then somebody must still speak.

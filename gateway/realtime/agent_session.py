@@ -31,18 +31,24 @@ def default_config(agent: Agent, *, model: str | None = None, is_transcription: 
     )
 
 
-def config_for(wanted: Wanted, agent: Agent, limits: Limits, *, serves_mcp: bool = False) -> SessionConfig:
-    """What a connection begins with; a client secret's session stands above what the address says.
+def config_for(
+    wanted: Wanted, agent: Agent, limits: Limits, *, serves_mcp: bool = False, session: object = None
+) -> SessionConfig:
+    """What a connection begins with; a client secret's session stands above what the address says, and a session
+    object sent along above both.
 
     Raises `ConfigRefused`.
     """
     config = default_config(agent, model=wanted.model, is_transcription=wanted.is_transcription)
     credential = wanted.credential
-    if credential.session is None:
-        return config
     # A connection that speaks beta could not be told of a server's calls, whatever its secret was made with.
     serves_mcp = serves_mcp and wanted.dialect is not Dialect.BETA
-    return _merged(config, credential.session, credential.dialect or Dialect.GA, limits, serves_mcp=serves_mcp)
+    if credential.session is not None:
+        spelling = credential.dialect or Dialect.GA
+        config = _merged(config, credential.session, spelling, limits, serves_mcp=serves_mcp)
+    if session is not None:
+        config = _merged(config, session, wanted.dialect, limits, serves_mcp=serves_mcp)
+    return config
 
 
 def configurer(

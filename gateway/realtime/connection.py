@@ -6,61 +6,53 @@ It knows neither who may come in nor whether the session is its own or one it ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from starlette.types import Message, Receive, Send
 
 from gateway.fast_lane import Direct
-from gateway.realtime.allowance import ResponseAllowance
-from gateway.realtime.floor import Floor
 from gateway.realtime.ingress import Ingress
 from gateway.realtime.peer import Peer
 from gateway.realtime.session_end import CLOSES, SessionEnd, of_disconnect
-from pipeline.wire import Wire
+from gateway.realtime.wiring import Wiring
+from pipeline.engine import Engine
+from pipeline.transport import Transport
 
 CLOSE_LIMIT_S = 2.0
 """For the client to read what was still to be said, and the close; then it is cut off."""
 
-_GONE = frozenset({SessionEnd.CLIENT_LEFT, SessionEnd.STOPPING, SessionEnd.TOO_LARGE, SessionEnd.SLOW_READER})
+_GONE = frozenset({SessionEnd.CLIENT_LEFT, SessionEnd.TOO_LARGE, SessionEnd.SLOW_READER})
 """Ends after which there is nobody to say anything to."""
 
 
 class Connection:
-    """See the module's docstring. `on_end` is called once, when it is to end."""
+    """See the module's docstring. A `Line`."""
 
     def __init__(
         self,
-        wire: Wire,
+        wiring: Wiring,
         receive: Receive,
         send: Send,
         direct: Direct | None,
         *,
         most_bytes: int,
-        make_id: Callable[[str], str],
-        now: Callable[[], float],
-        floor: Floor,
-        allowance: ResponseAllowance | None,
         counts: bool,
-        on_end: Callable[[], None],
     ) -> None:
         self._receive = receive
         self._send = send
-        self._direct = direct
+        self.direct = direct
         self._most_bytes = most_bytes
-        self._on_end = on_end
+        self._on_end = wiring.on_end
         self.end: SessionEnd | None = None
         """Why; None while it lives."""
-        self.peer = Peer(
-            wire,
-            make_id,
-            self._send_text,
-            self.finish,
-            direct,
-            now=now,
-            floor=floor,
-            allowance=allowance,
-            counts=counts,
-        )
+        self.peer = Peer(wiring, self._send_text, self.finish, direct, counts=counts)
+
+    @property
+    def transport(self) -> Transport:
+        return self.peer
+
+    async def opened(self, engine: Engine) -> bool:
+        """It was accepted before it came here."""
+        return True
 
     def finish(self, why: SessionEnd) -> None:
         """It is to end; the first reason stands."""
@@ -75,8 +67,8 @@ class Connection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 working = tasks.create_task(ingress.work())
-                if self._direct is not None:
-                    self._direct.listen(ingress.take, takes_binary=True)
+                if self.direct is not None:
+                    self.direct.listen(ingress.take, takes_binary=True)
                 while (message := await self._receive())["type"] != "websocket.disconnect":
                     self._take(ingress, message)
                     await ingress.has_room()
@@ -87,8 +79,8 @@ class Connection:
 
     async def close(self, *, reason: str | None = None) -> None:
         """Write what waits, then close as the end demands; `reason` is for the close frame."""
-        if self.end is SessionEnd.SLOW_READER and self._direct is not None:
-            self._direct.cut()  # a close would wait behind all that was not read
+        if self.end is SessionEnd.SLOW_READER and self.direct is not None:
+            self.direct.cut()  # a close would wait behind all that was not read
             return
         code, usual = CLOSES[self.end or SessionEnd.FAULT]
         try:
@@ -97,8 +89,8 @@ class Connection:
                 reason = usual if reason is None else reason
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except TimeoutError:  # an OSError too, so this comes first
-            if self._direct is not None:
-                self._direct.cut()
+            if self.direct is not None:
+                self.direct.cut()
         except (RuntimeError, OSError):
             pass  # it is closed already
         self.peer.close()

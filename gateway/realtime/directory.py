@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from gateway.credentials.credential import Credential, Kind, Scope
 from gateway.errors import Refusal
 from gateway.realtime.allowance import ResponseAllowance
 from gateway.realtime.floor import Floor
+from gateway.realtime.session_end import SessionEnd
 from pipeline.engine import Engine
 
 PHONE_CALL_PREFIX = "CA"
@@ -32,6 +33,8 @@ class LiveSession:
     id: str
     owner: str
     engine: Engine
+    call_id: str = ""
+    """Another name of it: that of its peer connection, `rtc_…`."""
     opened_at_s: float
     """Unix time of its first input sample."""
     expires_at_s: float | None = None
@@ -39,6 +42,8 @@ class LiveSession:
     allowance: ResponseAllowance | None = None
     """What its responses are counted on; None: they are not."""
     floor: Floor = field(default_factory=Floor)
+    finish: Callable[[SessionEnd], None] | None = None
+    """Ends it, for a named reason; None: a phone call, which ends otherwise."""
     side_bands: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it is gone."""
@@ -50,6 +55,7 @@ class Directory:
     def __init__(self, sessions_per_key: int = 0) -> None:
         self._sessions_per_key = sessions_per_key
         self._sessions: dict[str, LiveSession] = {}
+        self._by_call_id: dict[str, LiveSession] = {}
         self._seats: Counter[str] = Counter()
 
     @property
@@ -83,10 +89,13 @@ class Directory:
     def listed(self, session: LiveSession) -> Iterator[None]:
         """Can be joined while inside. A call's newer stream takes the place of the one before."""
         self._sessions[session.id] = session
+        if session.call_id:
+            self._by_call_id[session.call_id] = session
         try:
             yield
         finally:
             session.over.set()
+            self._by_call_id.pop(session.call_id, None)
             if self._sessions.get(session.id) is session:
                 del self._sessions[session.id]
 
@@ -96,16 +105,33 @@ class Directory:
         Phone calls need the scope `control`. A Realtime session may also be joined with the very API key it belongs
         to, but not with what was minted from that: a browser's token must not hear another browser.
         """
-        if not _may_join_own(credential) or call_id.startswith(PHONE_CALL_PREFIX):
-            credential.demand(Scope.CONTROL)
-        session = self._sessions.get(call_id)
-        is_theirs = session is not None and (session.owner == credential.owner or credential.allows(Scope.CONTROL))
-        if session is None or not is_theirs:
-            raise Refusal(404, "call_not_found", f"No session or call '{call_id[:64]}' is running here.")
+        session = self._theirs(call_id, credential)
         if session.side_bands >= MOST_SIDE_BANDS:
             raise Refusal(
                 429, "too_many_side_bands", f"{MOST_SIDE_BANDS} others have joined it, which is the most."
             )
+        return session
+
+    def hang_up(self, call_id: str, credential: Credential) -> None:
+        """End the Realtime session of this name. Raises as `join` does; phone calls are not hung up on here."""
+        session = self._theirs(call_id, credential)
+        if session.finish is None:
+            raise Refusal(404, "call_not_found", f"No Realtime session '{call_id[:64]}' is running here.")
+        session.finish(SessionEnd.HUNG_UP)
+
+    def finish_all(self, why: SessionEnd) -> None:
+        """End every Realtime session; phone calls go on."""
+        for session in tuple(self._sessions.values()):
+            if session.finish is not None:
+                session.finish(why)
+
+    def _theirs(self, call_id: str, credential: Credential) -> LiveSession:
+        if not _may_join_own(credential) or call_id.startswith(PHONE_CALL_PREFIX):
+            credential.demand(Scope.CONTROL)
+        session = self._sessions.get(call_id) or self._by_call_id.get(call_id)
+        is_theirs = session is not None and (session.owner == credential.owner or credential.allows(Scope.CONTROL))
+        if session is None or not is_theirs:
+            raise Refusal(404, "call_not_found", f"No session or call '{call_id[:64]}' is running here.")
         return session
 
     @contextmanager

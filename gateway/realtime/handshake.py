@@ -67,7 +67,7 @@ def spoken_dialect(scope: Asgi, query: Mapping[str, str], credential: Credential
     beta_headers = header_values(scope["headers"], b"openai-beta")
     asks_for_beta = any(BETA_HEADER in value.replace(" ", "") for value in beta_headers)
     has_beta_secret = credential is not None and credential.dialect is Dialect.BETA
-    if asks_for_beta or has_beta_secret or BETA_SUBPROTOCOL in scope["subprotocols"]:
+    if asks_for_beta or has_beta_secret or BETA_SUBPROTOCOL in scope.get("subprotocols", ()):
         return Dialect.BETA
     if not is_inworlds(scope):
         return Dialect.GA
@@ -93,6 +93,25 @@ def admitted(scope: Asgi, door: Door, *, serves_beta: bool) -> Wanted:
         return Wanted(dialect=dialect, credential=credential, call_id=call_id)
     credential.demand(Scope.REALTIME)
     is_transcription = _is_transcription(query) or credential.is_transcription
+    return Wanted(
+        dialect=dialect, credential=credential, model=query.get("model"), is_transcription=is_transcription
+    )
+
+
+def signalled(scope: Asgi, credential: Credential, *, is_json: bool, session: object, serves_beta: bool) -> Wanted:
+    """What is wanted by an offer that came over HTTP, from somebody who may come in. Raises `ConfigRefused`.
+
+    (Realtime reference, section A.4: the seed's endpoint, then Inworld's JSON, then OpenAI's.)
+    """
+    query = query_of(scope)
+    dialect = spoken_dialect(scope, query, credential)
+    if dialect is Dialect.GA:
+        dialect = Dialect.SEED if scope["path"].endswith("/webrtc") else Dialect.IW if is_json else Dialect.GA
+    if dialect is Dialect.BETA and not serves_beta:
+        raise ConfigRefused("beta_api_shape_disabled", BETA_IS_OFF)
+    is_transcription = _is_transcription(query) or credential.is_transcription
+    if isinstance(session, dict) and session.get("type") == "transcription":
+        is_transcription = True
     return Wanted(
         dialect=dialect, credential=credential, model=query.get("model"), is_transcription=is_transcription
     )

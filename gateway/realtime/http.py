@@ -6,7 +6,7 @@
     POST /auth/v1/tokens/token:generate              a JWT, for who signs as IW1-HMAC-SHA256 says
     POST /v1/sessionTokens/token:generate            the same, by its older name
     POST /auth/v1/tokens                             a JWT, for who sends an API key as `Basic`
-    GET  /v1/realtime/ice-servers                    STUN and TURN servers
+    GET  /v1/realtime/ice-servers                    STUN and TURN servers, with credentials that expire
 
 (Realtime reference, section A.2.) Who mints what: an API key with the scope `realtime` mints all; a JWT mints
 client secrets, none living longer than itself; a client secret mints nothing. What a session object may hold is
@@ -35,6 +35,7 @@ from gateway.errors import ConfigRefused, CredentialRefused, JsonRefused, Refusa
 from gateway.realtime.cors import preflight, shared
 from gateway.realtime.http_errors import response_to
 from gateway.realtime.json_body import JsonBody, read_json, refused
+from gateway.realtime.turn_credentials import servers_for
 from gateway.settings import Settings
 from pipeline.dialects import Dialect
 
@@ -161,8 +162,15 @@ async def _token(desk: _Desk, request: Request) -> Response:
 
 
 async def _ice_servers(desk: _Desk, request: Request) -> Response:
-    _admitted(desk, request)
-    return _json({"ice_servers": list(desk.settings.realtime_ice_servers)})
+    owner, settings = _admitted(desk, request).owner, desk.settings
+    servers = servers_for(
+        owner,
+        settings.realtime_ice_servers,
+        secret=settings.turn_secret,
+        ttl_s=settings.turn_ttl_s,
+        now_unix_s=desk.door.now(),
+    )
+    return _json({"ice_servers": servers})
 
 
 def _admitted(desk: _Desk, request: Request) -> Credential:

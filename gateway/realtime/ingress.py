@@ -89,6 +89,11 @@ class Ingress:
             log.exception("an event of the client failed by a fault of ours")
             self._failed()
 
+    @property
+    def is_full(self) -> bool:
+        """What comes now should wait for `has_room`."""
+        return not self._room.is_set()
+
     async def has_room(self) -> None:
         """Wait until another event may come; for a server without the short way, which stops reading by itself."""
         await self._room.wait()

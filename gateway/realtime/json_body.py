@@ -53,11 +53,15 @@ class JsonBody:
 
 
 async def read_json(
-    request: Request, *, may_be_empty: bool = False, deadline_s: float = BODY_DEADLINE_S
+    request: Request,
+    *,
+    may_be_empty: bool = False,
+    most_bytes: int = LONGEST_BODY_BYTES,
+    deadline_s: float = BODY_DEADLINE_S,
 ) -> JsonBody:
     """The object in a request's body. Raises `JsonRefused`."""
     _check_type(request)
-    raw = await read_body(request, JsonRefused, most_bytes=LONGEST_BODY_BYTES, deadline_s=deadline_s)
+    raw = await read_body(request, JsonRefused, most_bytes=most_bytes, deadline_s=deadline_s)
     if may_be_empty and not raw.strip():
         return JsonBody({}, len(raw))
     try:
@@ -65,7 +69,7 @@ async def read_json(
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise JsonRefused(400, "invalid_json", f"The body is no JSON: {error}.") from error
     if not isinstance(fields, dict):
-        raise JsonRefused(400, "invalid_json", f"The body: expected a JSON object, got {shorten(str(fields))}.")
+        raise JsonRefused(400, "invalid_json", f"The body: expected a JSON object, got {_shown(fields)}.")
     return JsonBody(fields, len(raw))
 
 
@@ -77,7 +81,11 @@ def refused(name: str, value: object, expected: str) -> JsonRefused:
 
 
 def _shown(value: object) -> str:
-    return shorten(value if isinstance(value, str) else repr(value)).strip("'\"")
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except RecursionError:  # what can just be read may nest too deep to be written
+        text = type(value).__name__
+    return shorten(text).strip("'\"")
 
 
 def _check_type(request: Request) -> None:

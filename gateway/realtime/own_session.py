@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-
-from starlette.types import Receive, Send
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from gateway.calls.chronicle import Chronicle
 from gateway.credentials.credential import Credential, Kind
 from gateway.fast_lane import Direct
 from gateway.logs import about
 from gateway.realtime.allowance import EventRate
-from gateway.realtime.connection import Connection
 from gateway.realtime.directory import LiveSession
 from gateway.realtime.floor import Floor
 from gateway.realtime.ingress import Ingress
+from gateway.realtime.line import Line
 from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
+from gateway.realtime.wiring import Wiring
 from pipeline import costs
 from pipeline.costs import Tally
 from pipeline.dialects import Dialect
@@ -34,59 +36,50 @@ log = logging.getLogger(__name__)
 MINUTE_S = 60
 
 
-async def hold(
-    studio: Studio,
-    dialect: Dialect,
-    credential: Credential,
-    config: SessionConfig,
-    receive: Receive,
-    send: Send,
-    direct: Direct | None,
-) -> None:
-    """Hold the session of this connection, which is accepted, until either side ends it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A session that is to begin, by whom and how."""
+
+    dialect: Dialect
+    credential: Credential
+    config: SessionConfig
+    session_id: str
+    call_id: str = ""
+    """Of its peer connection."""
+    plays: bool = False
+    """Its sound leaves by a line of its own, beside the events."""
+
+    @property
+    def transport(self) -> str:
+        """For logs and metrics."""
+        return "webrtc" if self.plays else "websocket"
+
+
+Connect: TypeAlias = Callable[[Wiring], Line]
+
+
+async def hold(studio: Studio, opening: Opening, connect: Connect) -> None:
+    """Hold a session until either side ends it."""
     async with studio.open_mcp() as mcp:
-        await _hold(studio, dialect, credential, config, receive, send, direct, mcp)
+        await _hold(studio, opening, connect, mcp)
 
 
-async def _hold(
-    studio: Studio,
-    dialect: Dialect,
-    credential: Credential,
-    config: SessionConfig,
-    receive: Receive,
-    send: Send,
-    direct: Direct | None,
-    mcp: McpTools | None,
-) -> None:
+async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTools | None) -> None:
     life_s, opened_at_s = studio.settings.realtime_session_s, studio.unix_now()
-    session, owner = _session(studio, config), credential.owner
-    floor, allowance = Floor(), studio.allowances.of(owner, studio.now())
-    wire = Wire(
-        dialect,
-        opened_at_s=opened_at_s,
-        expires_at_s=opened_at_s + life_s,
-        limits=studio.limits,
-        serves_mcp=studio.serves_mcp,
-        tells_costs=credential.kind in (Kind.KEY, Kind.DEV),  # whoever holds a token made with one is not told
-    )
-    connection = Connection(
-        wire,
-        receive,
-        send,
-        direct,
-        most_bytes=studio.limits.event_bytes,
+    session, owner = _session(studio, opening), opening.credential.owner
+    wiring = Wiring(
+        wire=_wire(studio, opening, opened_at_s, opened_at_s + life_s),
+        floor=Floor(),
+        allowance=studio.allowances.of(owner, studio.now()),
         make_id=studio.make_id,
         now=studio.now,
-        floor=floor,
-        allowance=allowance,
-        counts=True,
         on_end=lambda: engine.stop(),
     )
-    tally = Tally()
+    line, tally = connect(wiring), Tally()
     engine = Engine(
         session,
         studio.backend,
-        connection.peer,
+        line.transport,
         activity=studio.activity,
         toolbox=Toolbox(()),
         observe=Chronicle(None, studio.metrics, studio.now, call_sid=session.id, tally=tally).note,
@@ -96,33 +89,47 @@ async def _hold(
     )
     live = LiveSession(
         id=session.id,
+        call_id=opening.call_id,
         owner=owner,
         engine=engine,
         opened_at_s=opened_at_s,
         expires_at_s=opened_at_s + life_s,
-        allowance=allowance,
-        floor=floor,
+        allowance=wiring.allowance,
+        floor=wiring.floor,
+        finish=line.finish,
     )
     with about(session.id):
-        log.info("realtime session opened", extra={"owner": owner, "dialect": dialect.value})
+        told = {"owner": owner, "dialect": opening.dialect.value, "transport": opening.transport}
+        log.info("realtime session opened", extra=told)
         began_s = studio.now()
         with studio.metrics.realtime_sessions_active.track_inprogress(), studio.directory.listed(live):
-            await _converse(studio, live, connection, direct, life_s)
-        reason, seconds = connection.end or SessionEnd.FAULT, round(studio.now() - began_s, 3)
-        studio.metrics.realtime_sessions.labels(dialect.value, reason.value).inc()
-        log.info(
-            "realtime session closed",
-            extra={"owner": owner, "dialect": dialect.value, "seconds": seconds, "reason": reason.value},
-        )
+            await _converse(studio, live, line, life_s)
+        reason, seconds = line.end or SessionEnd.FAULT, round(studio.now() - began_s, 3)
+        studio.metrics.realtime_sessions.labels(opening.dialect.value, opening.transport, reason.value).inc()
+        log.info("realtime session closed", extra={**told, "seconds": seconds, "reason": reason.value})
         for used in costs.shown(tally.used)["providers"]:
             log.info("realtime session used", extra=used)
 
 
-def _session(studio: Studio, config: SessionConfig) -> Session:
+def _wire(studio: Studio, opening: Opening, opened_at_s: float, expires_at_s: float) -> Wire:
+    return Wire(
+        opening.dialect,
+        opened_at_s=opened_at_s,
+        expires_at_s=expires_at_s,
+        limits=studio.limits,
+        serves_mcp=studio.serves_mcp,
+        # Whoever holds a token made with a key is not told what that spends.
+        tells_costs=opening.credential.kind in (Kind.KEY, Kind.DEV),
+    )
+
+
+def _session(studio: Studio, opening: Opening) -> Session:
     return Session(
-        config,
+        opening.config,
         studio.make_id,
-        plays=False,
+        id=opening.session_id,
+        plays=opening.plays,
+        has_channel=opening.plays,
         limits=studio.limits,
         takes_images=studio.backend.takes_images,
         hears_sound=studio.backend.hears_sound,
@@ -130,50 +137,54 @@ def _session(studio: Studio, config: SessionConfig) -> Session:
     )
 
 
-def ingress_of(studio: Studio, live: LiveSession, connection: Connection, direct: Direct | None) -> Ingress:
-    """The way in of one connection of a session, its own or a side-band."""
+def ingress_of(studio: Studio, live: LiveSession, line: Line, direct: Direct | None) -> Ingress:
+    """The way in of one line of a session, its own or a side-band."""
     return Ingress(
         live.engine,
-        connection.peer,
+        line.peer,
         direct,
         rate=EventRate(studio.settings.realtime_events_per_s, studio.now()),
         allowance=live.allowance,
         floor=live.floor,
         decoding=studio.decoding,
-        failed=lambda: connection.finish(SessionEnd.FAULT),
+        failed=lambda: line.finish(SessionEnd.FAULT),
         now=studio.now,
     )
 
 
-async def _converse(
-    studio: Studio, live: LiveSession, connection: Connection, direct: Direct | None, life_s: int
-) -> None:
-    expiry = asyncio.get_running_loop().call_later(life_s, connection.finish, SessionEnd.EXPIRED)
+async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:
+    if not await line.opened(live.engine):
+        return
+    expiry = asyncio.get_running_loop().call_later(life_s, line.finish, SessionEnd.EXPIRED)
     try:
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(connection.peer.write())
+            writing = tasks.create_task(line.peer.write())
             # Begins once the engine waits: the first event of all is `session.created`.
-            reading = tasks.create_task(connection.read(ingress_of(studio, live, connection, direct)))
+            reading = tasks.create_task(line.read(ingress_of(studio, live, line, line.direct)))
             await live.engine.run()
             reading.cancel()
-            await _say_goodbye(connection, life_s)
+            await _say_goodbye(line, live, life_s)
             writing.cancel()
     except Exception:
         log.exception("the session failed by a fault of ours")
-        connection.finish(SessionEnd.FAULT)
-        connection.peer.close()
-        await connection.close()
+        line.finish(SessionEnd.FAULT)
+        line.peer.close()
+        await line.close()
     finally:
         expiry.cancel()
 
 
-async def _say_goodbye(connection: Connection, life_s: int) -> None:
-    if connection.end is not SessionEnd.EXPIRED:
-        await connection.close()
-        return
-    text = expiry_text(life_s)
-    connection.peer.refuse(BadEvent("session_expired", text))
-    await connection.close(reason=text)
+async def _say_goodbye(line: Line, live: LiveSession, life_s: int) -> None:
+    match line.end:
+        case SessionEnd.EXPIRED:
+            text = expiry_text(life_s)
+            line.peer.refuse(BadEvent("session_expired", text))
+            await line.close(reason=text)
+        case SessionEnd.STOPPING:
+            line.peer.refuse(BadEvent("server_stopping", stopping_text(live.id)), "server_error")
+            await line.close()
+        case _:
+            await line.close()
 
 
 def expiry_text(life_s: int) -> str:
@@ -181,3 +192,8 @@ def expiry_text(life_s: int) -> str:
     minutes, seconds = divmod(life_s, MINUTE_S)
     life = f"{life_s} seconds" if seconds else f"{minutes} minutes"
     return f"Your session hit the maximum duration of {life}."
+
+
+def stopping_text(session_id: str) -> str:
+    """How a client goes on elsewhere."""
+    return f"This gateway is stopping. Connect again with ?session_id={session_id} to go on with the conversation."

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 
 from gateway.fast_lane import Direct
 from gateway.realtime.allowance import ResponseAllowance
-from gateway.realtime.floor import Floor
 from gateway.realtime.session_end import SessionEnd
+from gateway.realtime.wiring import Wiring
 from pipeline.events.error import ErrorDetail, ErrorEvent
 from pipeline.events.event import ServerEvent
 from pipeline.events.refusal import BadEvent
 from pipeline.events.response import OutputAudioDelta, RateLimitsUpdated, ResponseCreated
-from pipeline.wire import Wire, split
+from pipeline.wire import split
 
 ROOM_BYTES = 256 * 1024
 """No more sound is made while so much text waits: four seconds of speech at 24 kHz in base64."""
@@ -34,34 +34,31 @@ class Peer:
     """`Transport` of one connection.
 
     `send_text` sends a text frame and waits for the client to read; `lost` is called once if that is in vain.
-    `allowance` is what responses are counted on, `counts` whether that is done here: a session has several peers,
-    and one of them counts.
+    `counts`: responses are counted here: a session has several peers, and one of them counts.
     """
 
     plays = False
 
     def __init__(
         self,
-        wire: Wire,
-        make_id: Callable[[str], str],
+        wiring: Wiring,
         send_text: Callable[[str], Awaitable[None]],
         lost: Callable[[SessionEnd], None],
         direct: Direct | None,
         *,
-        now: Callable[[], float],
-        floor: Floor,
-        allowance: ResponseAllowance | None = None,
         counts: bool = True,
+        stuck_s: float = STUCK_S,
     ) -> None:
-        self.wire = wire
-        self._make_id = make_id
+        self.wire = wiring.wire
+        self._make_id = wiring.make_id
         self._send_text = send_text
         self._lost = lost
         self._direct = direct
-        self._now = now
-        self._floor = floor
-        self._allowance = allowance
+        self._now = wiring.now
+        self._floor = wiring.floor
+        self._allowance = wiring.allowance
         self._counts = counts
+        self._stuck_s = stuck_s
         self._outbox: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._is_writing = False
@@ -123,7 +120,7 @@ class Peer:
                 self._has_mail.clear()
                 while self._outbox:
                     self._is_writing = True
-                    async with asyncio.timeout(STUCK_S):
+                    async with asyncio.timeout(self._stuck_s):
                         await self._send_text(self._outbox[0].decode())
                     self._take_off()
                 self._is_writing = False

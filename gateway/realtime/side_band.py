@@ -18,6 +18,7 @@ from gateway.realtime.directory import LiveSession
 from gateway.realtime.own_session import ingress_of
 from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
+from gateway.realtime.wiring import Wiring
 from pipeline.dialects import Dialect
 from pipeline.events.session import SessionCreated
 from pipeline.wire import Wire
@@ -37,19 +38,16 @@ async def join(
         serves_mcp=live.engine.serves_mcp,
     )
     has_ended = asyncio.Event()
-    connection = Connection(
-        wire,
-        receive,
-        send,
-        direct,
-        most_bytes=studio.limits.event_bytes,
-        make_id=studio.make_id,
-        now=studio.now,
+    wiring = Wiring(
+        wire=wire,
         floor=live.floor,
         allowance=live.allowance,
-        counts=False,
+        make_id=studio.make_id,
+        now=studio.now,
         on_end=has_ended.set,
     )
+    most_bytes = studio.limits.event_bytes
+    connection = Connection(wiring, receive, send, direct, most_bytes=most_bytes, counts=False)
     began_s = studio.now()
     with about(live.id), studio.metrics.realtime_side_bands_active.track_inprogress():
         log.info("side-band joined", extra={"dialect": dialect.value})

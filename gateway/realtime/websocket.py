@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -19,13 +20,17 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import ConfigRefused, Refusal
 from gateway.fast_lane import EXTENSION, Direct
 from gateway.realtime.agent_session import config_for
+from gateway.realtime.connection import Connection
 from gateway.realtime.handshake import admitted, query_of, spoken_dialect, subprotocol_of
-from gateway.realtime.own_session import hold
+from gateway.realtime.own_session import Opening, hold
 from gateway.realtime.refusals import turn_away
 from gateway.realtime.side_band import join
 from gateway.realtime.studio import Studio
+from gateway.realtime.wiring import Wiring
 
 log = logging.getLogger(__name__)
+
+Socket: TypeAlias = tuple[Receive, Send, Direct | None]
 
 Held: TypeAlias = Callable[[Receive, Send, Direct | None], Awaitable[None]]
 """Holds an accepted connection to its end."""
@@ -68,4 +73,13 @@ class RealtimeSocket:
             return lambda *line: join(studio, wanted.dialect, session, *line)
         config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp)
         places.enter_context(studio.directory.seat(wanted.credential.owner))
-        return lambda *line: hold(studio, wanted.dialect, wanted.credential, config, *line)
+        opening = Opening(
+            dialect=wanted.dialect,
+            credential=wanted.credential,
+            config=config,
+            session_id=studio.make_id("sess"),
+        )
+        return lambda *socket: hold(studio, opening, partial(self._connected, socket))
+
+    def _connected(self, socket: Socket, wiring: Wiring) -> Connection:
+        return Connection(wiring, *socket, most_bytes=self._studio.limits.event_bytes, counts=True)

@@ -46,3 +46,31 @@ def test_a_public_host_needs_a_public_url() -> None:
 def test_metrics_need_a_port_of_their_own() -> None:
     (fault,) = faults(ENOUGH | {"SWITCHBOARD_METRICS_PORT": "8080"})
     assert "8080 is the main port too" in fault
+
+
+def test_a_turn_server_needs_a_credential_or_the_secret_to_make_them_with() -> None:
+    bare = {"SWITCHBOARD_REALTIME_ICE_SERVERS": '[{"urls": "stun:s"}, {"urls": ["stun:t", "turn:t"]}]'}
+    (fault,) = faults(ENOUGH | bare)
+    assert fault.startswith("SWITCHBOARD_REALTIME_ICE_SERVERS: 'turn:t' needs a username and a credential")
+    assert "SWITCHBOARD_TURN_SECRET" in fault
+    assert read_settings({}, ENOUGH | bare | {"SWITCHBOARD_TURN_SECRET": "north"}).turn_secret == "north"
+
+
+@pytest.mark.parametrize(
+    "servers", ["", '[{"urls": "stun:s"}, {"urls": "turn:t", "username": "u", "credential": "c"}]']
+)
+def test_a_turn_secret_that_serves_no_server_is_told(servers: str) -> None:
+    (fault,) = faults(ENOUGH | {"SWITCHBOARD_TURN_SECRET": "north", "SWITCHBOARD_REALTIME_ICE_SERVERS": servers})
+    assert fault.startswith("SWITCHBOARD_TURN_SECRET: there is no turn: URL it could serve")
+    assert "north" not in fault
+
+
+def test_a_faulty_list_of_servers_is_told_once() -> None:
+    (fault,) = faults(ENOUGH | {"SWITCHBOARD_TURN_SECRET": "north", "SWITCHBOARD_REALTIME_ICE_SERVERS": "stun:s"})
+    assert "is no JSON list of servers" in fault
+
+
+def test_the_demo_page_needs_webrtc() -> None:
+    (fault,) = faults(ENOUGH | {"SWITCHBOARD_DEMO_PAGE": "1", "SWITCHBOARD_WEBRTC": "0"})
+    assert fault.startswith("SWITCHBOARD_DEMO_PAGE: the page talks over WebRTC")
+    assert read_settings({}, ENOUGH | {"SWITCHBOARD_DEMO_PAGE": "1"}).demo_page

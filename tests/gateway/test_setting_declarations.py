@@ -1,87 +1,66 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.credentials.signing_keys import SigningKey
-from gateway.errors import SettingsError
 from gateway.realtime.ice_servers import IceServer
-from gateway.setting_declarations import BY_NAME, SETTINGS, Settings, written
-from gateway.settings import read_settings
+from gateway.setting_declarations import BY_NAME, SETTINGS, Settings
 
-ENOUGH = {"TWILIO_AUTH_TOKEN": "0123456789abcdef" * 2}
 SECRET = "s" * 32
-REALTIME = {
-    "SWITCHBOARD_API_KEYS": "keys.toml",
-    "SWITCHBOARD_JWT_KEYS": f"2026b:{SECRET}b,2026a:{SECRET}a",
-    "SWITCHBOARD_JWT_MAX_S": "7200",
-    "SWITCHBOARD_REALTIME_ORIGINS": "https://app.example, https://b.example",
-    "SWITCHBOARD_REALTIME_BETA": "0",
-    "SWITCHBOARD_REALTIME_SESSION_S": "60",
-    "SWITCHBOARD_REALTIME_SESSIONS_PER_KEY": "0",
-    "SWITCHBOARD_REALTIME_EVENTS_PER_S": "0",
-    "SWITCHBOARD_REALTIME_RESPONSES_PER_MIN": "0",
-    "SWITCHBOARD_REALTIME_MAX_EVENT_MIB": "1",
-    "SWITCHBOARD_REALTIME_ICE_SERVERS": '[{"urls": "turn:t.example", "username": "u", "credential": "turn-pass"}]',
-}
 
 
-def test_what_the_realtime_endpoints_need_is_read_and_checked() -> None:
-    settings = read_settings(environ=ENOUGH | REALTIME)
-    assert settings.api_keys == "keys.toml"
-    assert settings.jwt_keys == (SigningKey("2026b", SECRET + "b"), SigningKey("2026a", SECRET + "a"))
-    assert settings.realtime_origins == ("https://app.example", "https://b.example")
-    assert settings.realtime_beta is False
-    assert (settings.jwt_max_s, settings.realtime_session_s, settings.realtime_max_event_mib) == (7200, 60, 1)
-    assert settings.realtime_sessions_per_key == settings.realtime_events_per_s == 0
-    assert settings.realtime_responses_per_min == 0
-    assert settings.realtime_ice_servers == (IceServer("turn:t.example", "u", "turn-pass"),)
+def test_every_setting_has_a_name_of_its_own_by_which_it_is_found() -> None:
+    assert list(BY_NAME.values()) == list(SETTINGS)
+    assert len({setting.field for setting in SETTINGS}) == len(SETTINGS)
+    assert BY_NAME["SWITCHBOARD_REALTIME_BETA"].field == "realtime_beta"
 
 
-def test_their_defaults_need_no_setting() -> None:
-    settings = Settings()
-    assert (settings.api_keys, settings.jwt_keys, settings.realtime_origins) == ("", (), ())
-    assert (settings.realtime_beta, settings.jwt_max_s, settings.realtime_session_s) == (True, 3600, 3600)
-    assert (settings.realtime_sessions_per_key, settings.realtime_events_per_s) == (100, 200)
-    assert (settings.realtime_responses_per_min, settings.realtime_max_event_mib) == (600, 24)
-    assert settings.realtime_ice_servers == ()
+def test_every_default_is_what_its_own_text_is_read_as() -> None:
+    told = {setting.name: text for setting, (_, text, _) in zip(SETTINGS, Settings().shown(), strict=True)}
+    for setting in SETTINGS:
+        if text := told[setting.name]:
+            assert setting.read(text) == setting.default, setting.name
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("changes", "secrets"),
     [
-        ("SWITCHBOARD_JWT_KEYS", "a:short"),
-        ("SWITCHBOARD_JWT_MAX_S", "59"),
-        ("SWITCHBOARD_JWT_MAX_S", "7201"),
-        ("SWITCHBOARD_REALTIME_ORIGINS", "app.example"),
-        ("SWITCHBOARD_REALTIME_MAX_EVENT_MIB", "0"),
-        ("SWITCHBOARD_REALTIME_MAX_EVENT_MIB", "65"),
-        ("SWITCHBOARD_REALTIME_SESSION_S", "0"),
-        ("SWITCHBOARD_REALTIME_ICE_SERVERS", "stun:x"),
+        ({"auth_token": "one", "auth_token_secondary": "two", "token": "three"}, ["one", "two", "three"]),
+        ({"turn_secret": "north"}, ["north"]),
+        (
+            {"jwt_keys": (SigningKey("b", SECRET + "b"), SigningKey("a", SECRET + "a"))},
+            [SECRET + "b", SECRET + "a"],
+        ),
+        ({"realtime_ice_servers": (IceServer("stun:s"), IceServer("turn:t", "u", "turn-pass"))}, ["turn-pass"]),
+        ({"provider_keys": (("groq", "gsk"),), "openai_api_key": "sk"}, ["sk", "gsk"]),
+        ({"public_url": "https://voice.example", "kept_sessions": "/var/kept"}, []),
     ],
 )
-def test_what_will_not_do_stops_the_start(name: str, text: str) -> None:
-    with pytest.raises(SettingsError) as error:
-        read_settings(environ=ENOUGH | {name: text})
-    (fault,) = error.value.faults
-    assert fault.startswith(f"{name} (env {name}): ")
-    assert "short" not in fault
-
-
-def test_their_secrets_stand_in_no_repr_and_in_no_list() -> None:
-    settings = read_settings(environ=ENOUGH | REALTIME)
-    assert settings.secrets == (ENOUGH["TWILIO_AUTH_TOKEN"], SECRET + "b", SECRET + "a", "turn-pass")
+def test_every_secret_is_listed_and_stands_in_no_repr(changes: dict[str, Any], secrets: list[str]) -> None:
+    settings = Settings(**changes)
+    assert list(settings.secrets) == secrets
     seen = repr(settings) + str(list(settings.shown()))
-    assert not [secret for secret in settings.secrets if secret in seen]
-    shown = {name: text for name, text, _ in settings.shown()}
-    assert shown["SWITCHBOARD_JWT_KEYS"] == shown["SWITCHBOARD_REALTIME_ICE_SERVERS"] == "••••"
-    assert shown["SWITCHBOARD_REALTIME_ORIGINS"] == "https://app.example,https://b.example"
+    assert not [secret for secret in secrets if secret in seen]
+    assert seen.count("••••") == len(changes) if secrets else "••••" not in seen
 
 
-def test_a_value_is_written_as_it_would_be_set() -> None:
-    assert [written(value) for value in (True, False, 7, "a", (), ("a", "b"))] == ["1", "0", "7", "a", "", "a,b"]
+def test_both_tokens_of_the_account_are_accepted() -> None:
+    assert Settings(auth_token="one").auth_tokens == ("one",)
+    assert Settings(auth_token="one", auth_token_secondary="two").auth_tokens == ("one", "two")
 
 
-def test_a_flag_is_named_after_its_setting() -> None:
-    assert BY_NAME["SWITCHBOARD_REALTIME_BETA"].flag == "--realtime-beta"
-    assert BY_NAME["PORT"].flag == "--port"
-    assert list(BY_NAME.values()) == list(SETTINGS)
+@pytest.mark.parametrize(
+    ("http", "ws"), [("https://v.example/p", "wss://v.example/p"), ("http://[::1]", "ws://[::1]")]
+)
+def test_a_path_has_a_url_of_either_kind(http: str, ws: str) -> None:
+    settings = Settings(public_url=http)
+    assert (settings.http_url("/a"), settings.ws_url("/a")) == (http + "/a", ws + "/a")
+
+
+def test_each_value_is_shown_with_its_source() -> None:
+    shown = list(Settings(port=1, sources={"PORT": "env PORT"}).shown())
+    assert ("PORT", "1", "env PORT") in shown
+    assert ("SWITCHBOARD_STT", "pocketsphinx", "default") in shown
+    assert len(shown) == len(SETTINGS)

@@ -12,6 +12,7 @@ from gateway.fast_lane import Direct, Listener
 from gateway.realtime.connection import CLOSE_LIMIT_S, Connection
 from gateway.realtime.floor import Floor
 from gateway.realtime.session_end import CLOSES, SessionEnd
+from gateway.realtime.wiring import Wiring
 from pipeline.dialects import Dialect
 from pipeline.events.input_audio import InputAudioBufferCleared
 from pipeline.wire import Wire
@@ -67,19 +68,15 @@ class Server:
 def connection_of(server: Server, *, is_short: bool = True, ends: list[str] | None = None) -> Connection:
     told = ends if ends is not None else []
     direct: Direct | None = server if is_short else None
-    return Connection(
-        Wire(Dialect.GA, opened_at_s=0.0),
-        server.receive,
-        server.send,
-        direct,
-        most_bytes=1_000,
-        make_id=Ids(),
-        now=asyncio.get_running_loop().time,
+    wiring = Wiring(
+        wire=Wire(Dialect.GA, opened_at_s=0.0),
         floor=Floor(),
         allowance=None,
-        counts=True,
+        make_id=Ids(),
+        now=asyncio.get_running_loop().time,
         on_end=lambda: told.append("ended"),
     )
+    return Connection(wiring, server.receive, server.send, direct, most_bytes=1_000, counts=True)
 
 
 async def test_the_first_reason_to_end_stands_and_is_told_once() -> None:

@@ -18,6 +18,7 @@ from gateway.credentials.throttle import CLIENTS_BEHIND_A_PROXY, MOST_FAILURES
 from gateway.realtime import http
 from gateway.realtime.ice_servers import read_ice_servers
 from gateway.realtime.json_body import LONGEST_BODY_BYTES
+from gateway.realtime.turn_credentials import credential_of
 from gateway.settings import Settings
 from pipeline.dialects import Dialect
 from tests.gateway.credentials.support import (
@@ -274,6 +275,23 @@ def test_ice_servers_are_told_as_they_were_set(tmp_path: Path) -> None:
     response = house.client.get(ICE, headers=BASIC)
     assert response.text == '{"ice_servers":' + text + "}"
     assert house.client.get(ICE).status_code == 401
+
+
+def test_each_client_is_told_a_turn_credential_of_its_own_that_expires(tmp_path: Path) -> None:
+    servers = read_ice_servers('[{"urls":["stun:t.example","turn:t.example"]}]')
+    house = House(tmp_path, realtime_ice_servers=servers, turn_secret="north", turn_ttl_s=60)
+    (server,) = house.client.get(ICE, headers=WEB).json()["ice_servers"]
+    username = f"{int(house.clock.now_s) + 60}:web"
+    assert server == {
+        "urls": ["stun:t.example", "turn:t.example"],
+        "username": username,
+        "credential": credential_of(username, "north"),
+    }
+    secret = house.post(SECRETS).json()["value"]
+    house.clock.now_s += 5
+    (later,) = house.client.get(ICE, headers={"Authorization": f"Bearer {secret}"}).json()["ice_servers"]
+    assert later["username"] == f"{int(house.clock.now_s) + 60}:web"
+    assert later["credential"] != server["credential"]
 
 
 def test_without_servers_the_list_is_empty(house: House) -> None:

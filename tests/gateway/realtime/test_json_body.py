@@ -46,6 +46,20 @@ async def test_an_empty_body_is_an_empty_object_only_where_it_may_be() -> None:
     assert (await refusal(request(b""))).reason == "invalid_json"
 
 
+async def test_what_is_no_object_is_refused_however_deep_it_nests() -> None:
+    for depth in (1, 500, *range(900, 1020)):
+        assert (await refusal(request(b"[" * depth + b"]" * depth))).reason == "invalid_json"
+    refused = await refusal(request(b'"an object"'))
+    assert str(refused) == "The body: expected a JSON object, got an object."
+
+
+async def test_a_body_may_be_as_large_as_its_reader_says() -> None:
+    body = b'{"a":"' + b"x" * LONGEST_BODY_BYTES + b'"}'
+    assert (await read_json(request(body), most_bytes=len(body))).size_bytes == len(body)
+    with pytest.raises(JsonRefused, match=f"at most {len(body) - 1} bytes"):
+        await read_json(request(body), most_bytes=len(body) - 1)
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
 async def test_what_is_no_json_is_refused_unread(content_type: str) -> None:
     refused = await refusal(request(is_silent=True, content_type=content_type))

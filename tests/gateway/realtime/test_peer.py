@@ -15,6 +15,7 @@ from gateway.realtime.allowance import ResponseAllowance
 from gateway.realtime.floor import Floor
 from gateway.realtime.peer import MOST_WAITING_BYTES, ROOM_BYTES, STUCK_S, Peer
 from gateway.realtime.session_end import SessionEnd
+from gateway.realtime.wiring import Wiring
 from pipeline.dialects import Dialect
 from pipeline.events.conversation import ConversationItemDone
 from pipeline.events.error import ErrorDetail, ErrorEvent
@@ -85,17 +86,15 @@ def peer_of(
     counts: bool = True,
     floor: Floor | None = None,
 ) -> Peer:
-    return Peer(
-        Wire(dialect, opened_at_s=0.0),
-        Ids(),
-        socket.send_text,
-        socket.lost.append,
-        socket if is_short else None,
-        now=asyncio.get_running_loop().time,
+    wiring = Wiring(
+        wire=Wire(dialect, opened_at_s=0.0),
         floor=floor or Floor(),
         allowance=allowance,
-        counts=counts,
+        make_id=Ids(),
+        now=asyncio.get_running_loop().time,
+        on_end=lambda: None,
     )
+    return Peer(wiring, socket.send_text, socket.lost.append, socket if is_short else None, counts=counts)
 
 
 def sound(size: int) -> OutputAudioDelta:

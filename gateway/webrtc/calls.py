@@ -1,0 +1,86 @@
+"""All peer connections of a process: offers answered, sessions held, and everything freed at the end.
+
+A call is the session behind one peer connection; it goes by `rtc_…` (Realtime reference, section A.2). It lives in
+a task of its own from the answer on, long after the request that brought the offer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gateway.media_stream.pacer import Pacer
+from gateway.realtime.own_session import Opening, hold
+from gateway.realtime.session_end import SessionEnd
+from gateway.realtime.studio import Studio
+from gateway.webrtc.connection import RtcConnection
+from gateway.webrtc.link import LinkSetup
+from gateway.webrtc.offer import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a client is told of its new session."""
+
+    call_id: str
+    session_id: str
+    sdp: str
+
+
+class RtcCalls:
+    """Use `open_calls`; used from the event loop only."""
+
+    def __init__(self, studio: Studio, setup: LinkSetup, tasks: asyncio.TaskGroup) -> None:
+        self._studio = studio
+        self._setup = setup
+        self._tasks = tasks
+        self._pacer = Pacer()
+        self._connections: dict[str, RtcConnection] = {}
+
+    async def open(self, offer: Offer, opening: Opening) -> Answered:
+        """Answer an offer; its session begins when the peer has connected, which it must within seconds.
+
+        Raises `Refusal`: 429 if this key has as many sessions as it may, 503 if no address can be offered.
+        """
+        seat = self._studio.directory.seat(opening.credential.owner)
+        seat.__enter__()
+        connection = RtcConnection(offer, self._setup, self._pacer, opening.session_id)
+        try:
+            sdp = await connection.answer()
+        except BaseException:
+            seat.__exit__(None, None, None)
+            await connection.close()
+            raise
+        self._connections[opening.call_id] = connection
+        holding = self._tasks.create_task(self._hold(connection, opening))
+
+        def over(_: asyncio.Task[None]) -> None:
+            seat.__exit__(None, None, None)
+            del self._connections[opening.call_id]
+
+        holding.add_done_callback(over)
+        return Answered(opening.call_id, opening.session_id, sdp)
+
+    async def _hold(self, connection: RtcConnection, opening: Opening) -> None:
+        try:
+            await hold(self._studio, opening, connection.wire)
+        finally:
+            await connection.close()
+
+    def finish_all(self, why: SessionEnd) -> None:
+        """Every call is to end."""
+        for connection in tuple(self._connections.values()):
+            connection.finish(why)
+
+
+@asynccontextmanager
+async def open_calls(studio: Studio, setup: LinkSetup) -> AsyncGenerator[RtcCalls, None]:
+    """Calls may be made while inside; those there are when it is left end as the gateway's stop."""
+    async with asyncio.TaskGroup() as tasks:
+        calls = RtcCalls(studio, setup, tasks)
+        try:
+            yield calls
+        finally:
+            calls.finish_all(SessionEnd.STOPPING)

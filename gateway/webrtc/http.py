@@ -1,0 +1,96 @@
+"""The signalling endpoints of WebRTC: an offer comes by HTTP, and is answered.
+
+    POST /v1/realtime/calls[?model=]         an offer as SDP, multipart or JSON
+    POST /v1/realtime[?model=]               the same, as the beta had it
+    POST /v1/realtime/webrtc                 {"sdp", "sessionConfig"} → {"sdp", "sessionId"}
+
+(Realtime reference, sections A.2 and E.1.) Who asks is looked at before what they ask. How offers are read and
+answered, others know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.credentials.credential import Credential, Scope
+from gateway.credentials.origins import Origins
+from gateway.errors import Refusal
+from gateway.realtime.agent_session import config_for
+from gateway.realtime.call_routes import OFFER_PATHS
+from gateway.realtime.handshake import Wanted, signalled
+from gateway.realtime.offer_body import OfferBody, read_offer_body
+from gateway.realtime.own_session import Opening
+from gateway.realtime.route import route
+from gateway.realtime.studio import Studio
+from gateway.webrtc.calls import Answered, RtcCalls
+from gateway.webrtc.offer import read_offer
+from pipeline.dialects import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every route needs, once the application has started."""
+
+    studio: Callable[[], Studio]
+    calls: Callable[[], RtcCalls]
+
+
+def routes(studio: Callable[[], Studio], calls: Callable[[], RtcCalls], origins: Origins) -> list[Route]:
+    """The endpoints, to be mounted at the root."""
+    desk = _Desk(studio, calls)
+    return [route(path, "POST", origins, partial(_call, desk)) for path in OFFER_PATHS]
+
+
+async def _call(desk: _Desk, request: Request) -> Response:
+    studio = desk.studio()
+    if not studio.admits():
+        raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
+    _admitted(studio, request, starts_session=False)  # before anything is read
+    body = await read_offer_body(request)
+    offer = read_offer(body.sdp)
+    # Again, because reading took time; and what may be used once is used up by what can be answered only.
+    wanted = signalled(
+        request.scope,
+        _admitted(studio, request, starts_session=True),
+        is_json=body.answers_in == "json",
+        session=body.session,
+        serves_beta=studio.settings.realtime_beta,
+    )
+    config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, session=body.session)
+    opening = Opening(
+        dialect=wanted.dialect,
+        credential=wanted.credential,
+        config=config,
+        session_id=studio.make_id("sess"),
+        call_id=studio.make_id("rtc"),
+        plays=True,
+    )
+    return _told(await desk.calls().open(offer, opening), body, wanted)
+
+
+def _admitted(studio: Studio, request: Request, *, starts_session: bool) -> Credential:
+    address = request.client.host if request.client else ""
+    credential = studio.door.admit(
+        request.headers.raw, request.url.query, address=address, starts_session=starts_session
+    )
+    credential.demand(Scope.REALTIME)
+    return credential
+
+
+def _told(answered: Answered, body: OfferBody, wanted: Wanted) -> Response:
+    """In the form that was asked in (Realtime reference, section A.2)."""
+    location = f"{OFFER_PATHS[0]}/{answered.call_id}"
+    if wanted.dialect is Dialect.SEED:
+        shown = {"sdp": answered.sdp, "sessionId": answered.session_id}
+        return Response(msgspec.json.encode(shown), 200, {"Location": location}, "application/json")
+    if body.answers_in == "json":
+        told = {"id": answered.call_id, "sdp": answered.sdp, "ice_servers": []}
+        return Response(msgspec.json.encode(told), 201, {"Location": location}, "application/json")
+    return Response(answered.sdp, 201, {"Location": location}, "application/sdp")

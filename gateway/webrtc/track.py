@@ -1,0 +1,145 @@
+"""The sound of one peer connection, both ways, by one clock of 20 ms: microphone in, loudspeaker out.
+
+Everything is done when the clock ticks: packets that are due are sent, what has come is played out of the jitter
+buffer, and the session is told how far its sound has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from gateway.media_stream.pacer import Pacer
+from gateway.webrtc.loudspeaker import Loudspeaker
+from gateway.webrtc.microphone import Microphone
+from gateway.webrtc.offer import Audio
+from gateway.webrtc.payload import FRAME_MS
+from gateway.webrtc.rtcp import Reports
+from pipeline.session import Session
+
+REPORT_EVERY_S: Final = 5.0
+"""Sender and receiver reports (RFC 3550, section 6.2: at least five seconds apart)."""
+
+PLAYED_EVERY: Final = 5
+"""Frames between two words to the session on how far its sound has left, in the middle of it: a tenth of a second.
+Its first frame and its last are told at once."""
+
+
+class Track:
+    """See the module's docstring. Used from the event loop only."""
+
+    def __init__(
+        self,
+        audio: Audio,
+        pacer: Pacer,
+        *,
+        ssrc: int,
+        name: str,
+        send_rtp: Callable[[bytes], None],
+        send_rtcp: Callable[[bytes], None],
+        hear: Callable[[bytes], None],
+        played: Callable[[int], None],
+    ) -> None:
+        self._audio = audio
+        self._pacer = pacer
+        self._ssrc = ssrc
+        self._send_rtp = send_rtp
+        self._send_rtcp = send_rtcp
+        self._hear = hear
+        self._played = played
+        self._microphone: Microphone | None = None
+        self._loudspeaker: Loudspeaker | None = None
+        self._reports = Reports(ssrc, name, audio.payload.codec.clock_hz)
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._told = 0
+        self._since_told = 0
+        self._due_s = 0.0
+        self._report_due_s = 0.0
+        self._is_stopped = False
+
+    def begin(self, session: Session) -> None:
+        """The peer is there: run until `stop`."""
+        if self._is_stopped:
+            return
+        payload, now_s = self._audio.payload, self._pacer.now()
+        if self._audio.hears:
+            self._microphone = Microphone(payload, self._hear, lambda: session.config.input_format, self._pacer.now)
+        self._loudspeaker = Loudspeaker(
+            payload,
+            self._ssrc,
+            lambda: session.config.output_format,
+            now_s,
+            sequence=secrets.randbits(16),
+            timestamp=secrets.randbits(32),
+        )
+        self._due_s, self._report_due_s = now_s, now_s + REPORT_EVERY_S
+        self._tick()
+
+    def stop(self) -> None:
+        """No more sound, either way."""
+        self._is_stopped = True
+        self._has_room.set()
+
+    def push(self, audio: bytes) -> None:
+        """Sound of the session, after all before."""
+        if self._loudspeaker is None or self._is_stopped:
+            return
+        self._loudspeaker.push(audio)
+        if not self._loudspeaker.has_room:
+            self._has_room.clear()
+
+    def flush(self) -> int:
+        """Throw away what has not left; how far it had come, in samples of the session's output format."""
+        if self._loudspeaker is None:
+            return 0
+        self._has_room.set()
+        self._told = self._loudspeaker.flush(self._pacer.now())
+        return self._told
+
+    async def room(self) -> None:
+        """Wait until more sound may be pushed."""
+        await self._has_room.wait()
+
+    def receive(self, packet: bytes) -> None:
+        """A packet of the peer's sound."""
+        if self._microphone is not None and not self._is_stopped:
+            self._reports.note_packet(packet, self._pacer.now())
+            self._microphone.receive(packet)
+
+    def receive_report(self, packet: bytes) -> None:
+        """What the peer tells of our sound and its own (RTCP)."""
+        self._reports.receive(packet, self._pacer.now())
+
+    def _tick(self) -> None:
+        if self._is_stopped:
+            return
+        now_s = self._pacer.now()
+        if self._loudspeaker is not None:
+            for packet in self._loudspeaker.due(now_s):
+                self._send_rtp(packet)
+            self._tell(self._loudspeaker)
+            if now_s >= self._report_due_s:
+                self._report_due_s = now_s + REPORT_EVERY_S
+                self._send_rtcp(self._reports.made(now_s, self._loudspeaker.sender_report(now_s, time.time())))
+        if self._microphone is not None:
+            self._microphone.tick()
+        # The clock stands still with the event loop: what could not be done then is not made up for here.
+        self._due_s = max(self._due_s + FRAME_MS / 1000, now_s)
+        self._pacer.wake_at(self._due_s, self._tick)
+
+    def _tell(self, loudspeaker: Loudspeaker) -> None:
+        if loudspeaker.has_room:
+            self._has_room.set()
+        position = loudspeaker.position
+        if position == self._told:
+            self._since_told = PLAYED_EVERY
+            return
+        self._since_told += 1
+        if self._since_told >= PLAYED_EVERY or not loudspeaker.is_sounding:
+            self._since_told = 0
+            self._told = position
+            self._played(position)

@@ -1,0 +1,95 @@
+"""Sound for a browser's microphone, and from its loudspeaker: WAV files of the shipped clips, and what was heard."""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import av
+import numpy as np
+from playwright.async_api import Page
+
+from gateway.webrtc.payload import PCM_48K
+from pipeline.audio.formats import PCM_8K, PCM_16K
+from pipeline.audio.transcode import transcode
+from simulator.voices import Voices
+
+_VOICES = Voices()
+
+SETTLING_MS: Final = 1500
+"""Silence before the first word: a page needs some hundred milliseconds from its microphone to a connection, and
+what is said before that is heard by nobody."""
+
+
+def write_speech(path: Path, parts: Sequence[str | int], *, before_ms: int = SETTLING_MS) -> Path:
+    """A WAV file (48 kHz, mono, PCM16, as Chromium's fake microphone wants it).
+
+    `parts` in their order: the name of one of the simulator's clips, or so many milliseconds of silence. The file
+    ends with silence long enough for the end of a turn; afterwards the microphone is silent for ever.
+    """
+    sound = bytes(PCM_48K.bytes_in(before_ms))
+    for part in (*parts, 2000):
+        if isinstance(part, int):
+            sound += bytes(PCM_48K.bytes_in(part))
+        else:
+            sound += transcode(_VOICES.clip(part).pcm, PCM_8K, PCM_48K)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(PCM_48K.rate_hz)
+        file.writeframes(sound)
+    return path
+
+
+_RECORD = """
+(stream) => {
+  const recorder = new MediaRecorder(stream, { mimeType: "audio/webm;codecs=opus" });
+  const pieces = [];
+  recorder.ondataavailable = ({ data }) => pieces.push(data);
+  recorder.onstop = async () => {
+    const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    recorder.finished(btoa(text));
+  };
+  recorder.start();
+  return recorder;
+}
+"""
+
+_STOP = "(recorder) => new Promise((resolve) => { recorder.finished = resolve; recorder.stop(); })"
+
+
+class Recorder:
+    """Writes down what a remote track of a page plays. Begin with `record`."""
+
+    def __init__(self, recorder: Any) -> None:
+        self._recorder = recorder
+
+    async def finish(self) -> bytes:
+        """All that was heard since, as PCM16 at 16 kHz."""
+        return _pcm_16k(base64.b64decode(cast(str, await self._recorder.evaluate(_STOP))))
+
+
+async def record(page: Page, stream: str = "switchboard.remoteStream") -> Recorder:
+    """Begins to record a `MediaStream` of the page, named by an expression."""
+    return Recorder(await page.evaluate_handle(f"({_RECORD})({stream})"))
+
+
+def _pcm_16k(webm: bytes) -> bytes:
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=PCM_16K.rate_hz)
+    with av.open(io.BytesIO(webm)) as container:
+        frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
+    return b"".join(frame.to_ndarray().astype("<i2").tobytes() for frame in frames)
+
+
+def loudness(pcm16: bytes) -> float:
+    """Root mean square, of full scale 1."""
+    samples = np.frombuffer(pcm16, dtype="<i2").astype(np.float64) / 32768
+    return float(np.sqrt(np.mean(samples**2))) if samples.size else 0.0
+
+
