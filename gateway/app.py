@@ -42,7 +42,7 @@ from gateway.realtime.directory import Directory
 from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
 from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
-from gateway.realtime.web_rtc import WebRtc
+from gateway.realtime.web_rtc import web_rtc
 from gateway.realtime.websocket import RealtimeSocket
 from gateway.settings import Settings
 from gateway.tools import AgentTools
@@ -161,7 +161,7 @@ def create_gateway(
         mcp=mcp,
         make_id=id_maker(),
     )
-    media, realtime, webrtc = _LateSocket(), _LateSocket(), WebRtc(settings, house.door)
+    media, realtime, webrtc = _LateSocket(), _LateSocket(), web_rtc(settings, house.door)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:

@@ -3,8 +3,7 @@
 Kept are the items as they stood at the end, so of an answer what was heard of it, and the session object as its
 client was shown it. Not kept are sound, secrets of MCP servers, and what only the old session could have brought to
 an end: a call under way has failed, a request for approval that nobody answered is withdrawn, and servers are asked
-anew for their tools. A function of the client's still awaits its output. Whose it is, and where it lies, is not known
-here.
+anew for their tools. A function of the client's still awaits its output. Knows neither whose it is nor where it is.
 """
 
 from __future__ import annotations

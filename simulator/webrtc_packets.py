@@ -7,7 +7,7 @@ it. So what a better client would hear, and when each packet came, is told here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -88,7 +88,8 @@ class Packets:
         law = G711.get(packets[0].payload_type)
         rate_hz = RATE_HZ if law else OPUS_RATE_HZ
         pieces = [law.decode(packet.payload) for packet in packets] if law else _opus(packets)
-        pcm = b"".join(_in_a_row(packets, pieces, rate_hz))
+        places = (packet.timestamp for packet in packets)
+        pcm = in_a_row(zip(places, pieces, strict=True), rate_hz)
         return Sound("", at_rate(pcm, rate_hz, RATE_HZ))
 
 
@@ -102,16 +103,17 @@ def _opus(packets: Sequence[Packet]) -> list[bytes]:
     return pieces
 
 
-def _in_a_row(packets: Sequence[Packet], pieces: Sequence[bytes], rate_hz: int) -> list[bytes]:
-    """The pieces, with silence where the sender's clock says that something is missing."""
-    row, wanted = [], packets[0].timestamp
-    for packet, pcm in zip(packets, pieces, strict=True):
-        gap = _distance(packet.timestamp, wanted)
+def in_a_row(pieces: Iterable[tuple[int, bytes]], rate_hz: int) -> bytes:
+    """Mono PCM16 made of pieces, each with its place on the sender's clock; what is missing between is silence."""
+    row: list[bytes] = []
+    wanted: int | None = None
+    for position, pcm in pieces:
+        gap = 0 if wanted is None else _distance(position, wanted)
         if 0 < gap <= LONGEST_GAP_S * rate_hz:
             row.append(bytes(2 * gap))
         row.append(pcm)
-        wanted = packet.timestamp + len(pcm) // 2
-    return row
+        wanted = position + len(pcm) // 2
+    return b"".join(row)
 
 
 def _distance(timestamp: int, reference: int) -> int:

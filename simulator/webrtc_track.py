@@ -12,7 +12,7 @@ import fractions
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ from av import AudioFrame
 from av.frame import Frame
 
 from simulator.sound import FRAME_MS, RATE_HZ, Sound, rms
+from simulator.webrtc_packets import in_a_row
 from simulator.webrtc_rates import at_rate
 
 FRAME_S: Final = FRAME_MS / 1000
@@ -31,8 +32,6 @@ MOST_SOUNDS: Final = 100
 """Waiting to be spoken."""
 MOST_HEARD: Final = 60_000
 """Frames kept, 20 minutes; the oldest go first."""
-LONGEST_GAP_S: Final = 5.0
-"""Between frames, that is filled with silence; a longer jump of timestamps is a new beginning."""
 
 
 @dataclass(slots=True)
@@ -147,10 +146,6 @@ class Heard:
     pcm: bytes
     """Mono PCM16."""
 
-    @property
-    def samples(self) -> int:
-        return len(self.pcm) // 2
-
 
 class Ear:
     """All sound that came on the remote track, as aiortc decoded it."""
@@ -190,7 +185,7 @@ class Ear:
         if not heard:
             return Sound("", b"")
         rate_hz = heard[0].rate_hz
-        pcm = b"".join(_in_a_row(heard))
+        pcm = in_a_row(((one.position, one.pcm) for one in heard), rate_hz)
         return Sound("", at_rate(pcm, rate_hz, RATE_HZ))
 
     def energy(self, since_s: float = 0.0) -> int:
@@ -201,14 +196,3 @@ class Ear:
         """When the first frame came that is as loud as this; None if none has."""
         loud = (one.at_s for one in self.heard if one.at_s >= since_s and rms(one.pcm) >= least_rms)
         return next(loud, None)
-
-
-def _in_a_row(heard: list[Heard]) -> Iterable[bytes]:
-    """Their sound, with silence where the sender's clock says that something is missing."""
-    wanted = heard[0].position
-    for one in heard:
-        gap = one.position - wanted
-        if 0 < gap <= LONGEST_GAP_S * one.rate_hz:
-            yield bytes(2 * gap)
-        yield one.pcm
-        wanted = one.position + one.samples

@@ -1,7 +1,7 @@
 """Conversations of sessions that were cut off, for ten minutes, until their clients go on with them.
 
-A client names its old session when it opens a new one (`?session_id=`), and finds its conversation. That id is all
-it needs beside a credential of the same owner, so `new_session_id` makes ids that nobody can guess. Each is had once.
+A client names its old session when it opens a new one (`?session_id=`), and finds its conversation, once. That id
+is all it needs beside a credential of the same owner, so `new_session_id` makes ids that nobody can guess.
 
 With a folder they lie in files, where other processes and the next start of this one find them; without, or while
 the folder takes nothing, in memory. What can't be had is the same refusal, whatever the reason, so that nobody can
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,6 +67,8 @@ class KeptSessions:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
         """Oldest first."""
         self._remembered_bytes = 0
+        self._count_of: Counter[str] = Counter()
+        """By owner."""
 
     @property
     def remembered_bytes(self) -> int:
@@ -143,12 +145,16 @@ class KeptSessions:
         self._forget(session_id)
         self._remembered[session_id] = kept
         self._remembered_bytes += len(kept.conversation)
-        expired = [key for key, other in self._remembered.items() if _is_expired(other.kept_at_s, kept.kept_at_s)]
-        of_owner = [key for key, other in self._remembered.items() if other.owner == kept.owner]
-        for key in (*expired, *of_owner[:-MOST_OF_OWNER]):
-            self._forget(key)
-        while len(self._remembered) > MOST_SESSIONS or self._remembered_bytes > MEMORY_BYTES:
+        self._count_of[kept.owner] += 1
+        if self._count_of[kept.owner] > MOST_OF_OWNER:
+            self._forget(next(key for key, other in self._remembered.items() if other.owner == kept.owner))
+        while self._is_too_much(kept.kept_at_s):
             self._forget(next(iter(self._remembered)))
+
+    def _is_too_much(self, now_s: float) -> bool:
+        oldest = next(iter(self._remembered.values()))
+        is_full = len(self._remembered) > MOST_SESSIONS or self._remembered_bytes > MEMORY_BYTES
+        return is_full or _is_expired(oldest.kept_at_s, now_s)
 
     def _recall(self, session_id: str, owner: str, now_s: float) -> bytes | None:
         kept = self._remembered.get(session_id)
@@ -159,8 +165,12 @@ class KeptSessions:
 
     def _forget(self, session_id: str) -> None:
         kept = self._remembered.pop(session_id, None)
-        if kept is not None:
-            self._remembered_bytes -= len(kept.conversation)
+        if kept is None:
+            return
+        self._remembered_bytes -= len(kept.conversation)
+        self._count_of[kept.owner] -= 1
+        if not self._count_of[kept.owner]:
+            del self._count_of[kept.owner]
 
 
 def _files(folder: Path) -> KeptFiles:

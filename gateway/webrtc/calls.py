@@ -33,7 +33,7 @@ class RtcCalls:
     """Use `open_calls`; used from the event loop only."""
 
     def __init__(self, studio: Studio, setup: LinkSetup, tasks: asyncio.TaskGroup) -> None:
-        self._studio = studio
+        self.studio = studio
         self._setup = setup
         self._tasks = tasks
         self._pacer = Pacer()
@@ -44,7 +44,7 @@ class RtcCalls:
 
         Raises `Refusal`: 429 if this key has as many sessions as it may, 503 if no address can be offered.
         """
-        seat = self._studio.directory.seat(opening.credential.owner)
+        seat = self.studio.directory.seat(opening.credential.owner)
         seat.__enter__()
         connection = RtcConnection(offer, self._setup, self._pacer, opening.session_id)
         try:
@@ -65,7 +65,7 @@ class RtcCalls:
 
     async def _hold(self, connection: RtcConnection, opening: Opening) -> None:
         try:
-            await hold(self._studio, opening, connection.wire)
+            await hold(self.studio, opening, connection.wire)
         finally:
             await connection.close()
 

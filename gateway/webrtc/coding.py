@@ -3,8 +3,8 @@
 One encoder and one decoder per connection; each remembers the sound before, so packets pass in order. Dropped, they
 free what libopus holds. They know no sequence numbers, no clock and nothing of what a payload travelled in.
 
-What decides that libopus is asked this way and not through frames of 48 kHz stereo, as browsers announce Opus: the
-codec takes mono of the voice's own rate, and a stereo packet comes out mixed down when mono is asked for.
+Opus goes by the name of 48 kHz stereo on the wire, whatever is coded (RFC 7587, section 7). Libopus takes mono of
+the voice's own rate, so nothing is resampled, and mixes a stereo packet down where mono is asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a peer still agrees to be sent to (RFC 7675): asked every few seconds, gone after thirty without an answer.
+"""Whether a peer still agrees to be sent to (RFC 7675): asked every few seconds, lost after thirty without answer.
 
 In place of aioice's own, which counts failures instead of time and takes an answer after half a second for none.
 """

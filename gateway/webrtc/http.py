@@ -11,7 +11,6 @@ answered, others know.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -34,22 +33,14 @@ from gateway.webrtc.offer import read_offer
 from pipeline.dialects import Dialect
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """What every route needs, once the application has started."""
-
-    studio: Callable[[], Studio]
-    calls: Callable[[], RtcCalls]
+def routes(calls: Callable[[], RtcCalls], origins: Origins) -> list[Route]:
+    """The endpoints, to be mounted at the root. `calls` are there once the application has started."""
+    return [route(path, "POST", origins, partial(_call, calls)) for path in OFFER_PATHS]
 
 
-def routes(studio: Callable[[], Studio], calls: Callable[[], RtcCalls], origins: Origins) -> list[Route]:
-    """The endpoints, to be mounted at the root."""
-    desk = _Desk(studio, calls)
-    return [route(path, "POST", origins, partial(_call, desk)) for path in OFFER_PATHS]
-
-
-async def _call(desk: _Desk, request: Request) -> Response:
-    studio = desk.studio()
+async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
+    calls = running()
+    studio = calls.studio
     if not studio.admits():
         raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
     _admitted(studio, request, starts_session=False)  # before anything is read
@@ -72,7 +63,7 @@ async def _call(desk: _Desk, request: Request) -> Response:
         call_id=studio.make_id("rtc"),
         plays=True,
     )
-    return _told(await desk.calls().open(offer, opening), body, wanted)
+    return _told(await calls.open(offer, opening), body, wanted)
 
 
 def _admitted(studio: Studio, request: Request, *, starts_session: bool) -> Credential:

@@ -198,6 +198,7 @@ class JitterBuffer:
             piece = self._take()
             self._owed -= piece.samples
             pieces.append(piece)
+        self._trim()
         return pieces
 
     def _begin(self, packet: Rtp) -> None:
@@ -221,9 +222,7 @@ class JitterBuffer:
             self._newest_ends = at + samples
         self._held[sequence] = (at, samples, payload)
         self._held_samples += samples
-        while len(self._held) > MOST_PACKETS or self._span > self._longest:
-            self._was_full = True
-            self._drop_oldest()
+        self._trim()
         if self._ticked_s is not None:
             slack_s = self._ticked_s + _FRAME_S - now_s + (at - self._cursor - self._owed) / self._clock_hz
             slack_s = max(slack_s, 0.0)  # after a stall of ours what came meanwhile is given at once
@@ -297,6 +296,12 @@ class JitterBuffer:
         self._given = (self._given << (sequence + 1 - self._next) | was_given) & _GIVEN_KEPT
         self._next = sequence + 1
         self._cursor = at + samples
+
+    def _trim(self) -> None:
+        """Called too when a packet was given out: one that came back into its place sets the cursor back."""
+        while len(self._held) > MOST_PACKETS or self._span > self._longest:
+            self._was_full = True
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         """Less is held afterwards: a hole before the oldest packet goes first, because nobody misses it."""

@@ -3,7 +3,7 @@
 Above stands a session's connection, which makes RTP and reads events. Below stand aiortc's ICE, DTLS and SCTP
 transports; its RTP senders, receivers and peer connection are not used. A packet of sound is taken off the socket,
 judged by its source, deciphered and passed on in one go, with no queue and no task between.
-Knows nothing of codecs, of SDP, or of what a message means.
+Knows nothing of codecs, of SDP text, or of what a message means.
 """
 
 from __future__ import annotations
@@ -158,9 +158,6 @@ class Link:
     def local_side(self, offer: Offer, *, ssrc: int, cname: str) -> LocalSide:
         """Our half of the answer to `offer`; after `gather`."""
         ours = self._ice.iceGatherer.getLocalParameters()
-        prints = (
-            Fingerprint(algorithm=p.algorithm, value=p.value) for p in self._setup.certificate.getFingerprints()
-        )
         published = (self._setup.addresses.published(c.to_sdp()) for c in self._connection.local_candidates)
         return LocalSide(
             ufrag=ours.usernameFragment or "",

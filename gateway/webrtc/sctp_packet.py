@@ -1,4 +1,4 @@
-"""Whether a packet of SCTP can be read to its end: its lengths, before anything is made of it (RFC 9260, section 3).
+"""Whether a packet of SCTP can be read to its end: its lengths, before anything is made of it (RFC 9260).
 
 aiortc walks parameters by the length they claim, and one that claims none keeps it walking for ever.
 """

@@ -91,5 +91,3 @@ def loudness(pcm16: bytes) -> float:
     """Root mean square, of full scale 1."""
     samples = np.frombuffer(pcm16, dtype="<i2").astype(np.float64) / 32768
     return float(np.sqrt(np.mean(samples**2))) if samples.size else 0.0
-
-

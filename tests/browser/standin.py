@@ -119,7 +119,9 @@ class Peer:
                 self.send("session.updated", session=self._session())
             case "conversation.item.create":
                 self._said = event["item"]["content"][0]["text"]
-                self._add({"id": self._id("item"), "object": "realtime.item", "status": "completed", **event["item"]})
+                self._add(
+                    {"id": self._id("item"), "object": "realtime.item", "status": "completed", **event["item"]}
+                )
             case "response.create":
                 self._respond(self._said)
             case "response.cancel" | "output_audio_buffer.clear":

@@ -44,6 +44,8 @@ class ThrowawayWebRtc:
     updates: bool = True
     """Answer `session.update`."""
     ice_servers: object = None
+    canned_answer: str | None = None
+    """Answer offers with this, and no peer."""
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     peers: list[RTCPeerConnection] = field(default_factory=list)
@@ -76,7 +78,7 @@ class ThrowawayWebRtc:
             asked.session = told.get("session", told.get("sessionConfig"))
         if self.refuses is not None:
             return web.json_response({"error": {"message": "no"}}, status=self.refuses)
-        answer = await self._answer(asked.sdp)
+        answer = self.canned_answer or await self._answer(asked.sdp)
         if request.content_type != "application/json":
             location = {"Location": "/v1/realtime/calls/rtc_1"}
             return web.Response(text=answer, content_type="application/sdp", status=201, headers=location)

@@ -107,8 +107,14 @@ function showFault(fault) {
   const place = at("fault");
   place.hidden = !fault;
   place.replaceChildren(...(fault ? [made("strong", { text: fault.what }), ` ${fault.advice}`] : []));
-  if (!fault?.needsKey) return;
-  at("key-form").hidden = false;
+  if (fault?.needsKey) askForKey(true);
+}
+
+/** One thing at a time: whoever enters a key calls with it. */
+function askForKey(isAsked) {
+  at("key-form").hidden = !isAsked;
+  if (!isAsked) return;
+  at("start").hidden = at("go-on").hidden = true;
   at("key").focus();
 }
 
@@ -120,7 +126,10 @@ function showMuted(isMuted) {
 
 at("start").addEventListener("click", () => start());
 at("go-on").addEventListener("click", () => start({ resumes: true }));
-at("hang-up").addEventListener("click", () => call.hangUp());
+at("hang-up").addEventListener("click", (event) => {
+  // It stands where the first button stood: the second half of a double click means nothing.
+  if (event.detail < 2) call.hangUp();
+});
 at("mute").addEventListener("click", () => {
   const isMuted = at("mute").getAttribute("aria-pressed") !== "true";
   call.mute(isMuted);
@@ -131,7 +140,7 @@ at("key-form").addEventListener("submit", (event) => {
   key = at("key").value.trim();
   at("key").value = "";
   if (!key) return;
-  at("key-form").hidden = true;
+  askForKey(false);
   start({ resumes: call.step === "lost" });
 });
 at("message-form").addEventListener("submit", (event) => {

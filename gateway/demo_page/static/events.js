@@ -6,6 +6,9 @@ const MOST_EVENTS = 500;
 const ARROW = { in: "←", out: "→" };
 const WORDS = { in: "received", out: "sent" };
 
+/** A type with places to break its line, for narrow screens. */
+const breakable = (type) => type.split(/(?<=[._])/).flatMap((part) => [part, made("wbr")]);
+
 export class EventList {
   /** `{direction, atMs, event}`, oldest first; `atMs` counts from the beginning of the list. */
   kept = [];
@@ -44,7 +47,7 @@ export class EventList {
     const arrow = made("span", { text: ARROW[direction] });
     arrow.title = WORDS[direction];
     const time = made("time", { text: (atMs / 1000).toFixed(2).padStart(7, "\u2007") });
-    const summary = made("summary", { children: [time, arrow, made("b", { text: event.type })] });
+    const summary = made("summary", { children: [time, arrow, made("b", { children: breakable(event.type) })] });
     const details = made("details", { children: [summary] });
     // Written out only for who looks: most are never opened.
     const write = () => details.append(made("pre", { text: JSON.stringify(event, null, 2) }));

@@ -71,8 +71,9 @@ export class Levels {
       if (!lane.canvas.clientWidth) continue;
       const height = heightOf(this.loudness(whose));
       const room = Math.ceil(lane.canvas.clientWidth / (BAR_PX + GAP_PX));
-      lane.bars = isStill ? new Array(room).fill(height) : [...lane.bars, height].slice(-room);
-      paint(lane.canvas, lane.bars, room);
+      const before = isStill ? new Array(room).fill(height) : lane.bars;
+      lane.bars = [...new Array(room).fill(0), ...before, height].slice(-room);
+      paint(lane.canvas, lane.bars);
     }
   }
 }
@@ -84,7 +85,7 @@ function heightOf(loudness) {
 }
 
 /** The newest bar is on the right; where nothing was, a dot. */
-function paint(canvas, bars, room) {
+function paint(canvas, bars) {
   const scale = devicePixelRatio;
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;

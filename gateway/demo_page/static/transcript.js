@@ -7,6 +7,9 @@ const WHO = { user: "You", assistant: "Agent" };
 /** Voices speak 12 to 18 characters a second. Used until this voice has finished an answer. */
 const USUAL_CHARS_PER_S = 15;
 
+/** Characters shown of what was not heard: enough to see what it was about. */
+const MOST_UNHEARD = 120;
+
 export class Transcript {
   #list;
   #entries = new Map();
@@ -102,7 +105,8 @@ export class Transcript {
     entry.line.classList.add("cut");
     entry.line.setAttribute("aria-busy", "false");
     entry.who.textContent = `${WHO[entry.role]} · cut off after ${seconds(heardMs)}`;
-    const unheard = made("del", { text: entry.text.slice(heard.length) });
+    const rest = entry.text.slice(heard.length);
+    const unheard = made("del", { text: rest.length > MOST_UNHEARD ? `${rest.slice(0, MOST_UNHEARD)}…` : rest });
     unheard.title = "Not heard";
     entry.words.replaceChildren(made("span", { className: "heard", text: heard }), unheard);
   }

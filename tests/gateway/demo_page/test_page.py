@@ -77,8 +77,6 @@ def test_nothing_on_the_page_is_inline() -> None:
 
 def test_modules_import_only_what_is_served() -> None:
     imported = {
-        name
-        for one in page.FILES
-        for name in re.findall(r'from "\./([^"]+)"', (page.STATIC / one).read_text())
+        name for one in page.FILES for name in re.findall(r'from "\./([^"]+)"', (page.STATIC / one).read_text())
     }
     assert imported == {one for one in page.FILES if one.endswith(".js")} - {"demo.js"}

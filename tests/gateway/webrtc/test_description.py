@@ -124,7 +124,7 @@ def test_payload_numbers_that_look_like_rtcp_are_left_out() -> None:
 def test_a_media_line_of_another_form_is_refused_and_shown(line: str) -> None:
     words = refusal(text(line))
     assert "expected m=<kind> <port> <protocol> <formats>" in words
-    assert ascii(line.removesuffix("\r"))[1:20] in words
+    assert ascii(line) in words
 
 
 @pytest.mark.parametrize("port", ["0", "65535"])

@@ -160,11 +160,12 @@ def test_a_flush_leaves_nothing_of_the_old_sound_in_the_filter() -> None:
 def test_above_five_seconds_the_voice_is_made_to_wait() -> None:
     loudspeaker = _loudspeaker(Codec.PCMU, PCM_24K)
     loudspeaker.push(bytes(PCM_24K.bytes_in(LONGEST_QUEUE_MS)))
-    assert loudspeaker.has_room
+    rooms = [loudspeaker.has_room]
     loudspeaker.push(bytes(PCM_24K.bytes_in(10)))
-    assert not loudspeaker.has_room
+    rooms.append(loudspeaker.has_room)
     _frames(loudspeaker, 1)
-    assert loudspeaker.has_room
+    rooms.append(loudspeaker.has_room)
+    assert rooms == [True, False, True]
 
 
 def test_the_format_may_change_until_the_first_sound() -> None:
