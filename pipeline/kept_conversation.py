@@ -175,22 +175,23 @@ def decoded(text: bytes) -> KeptConversation:
 
 
 def _within(items: tuple[AnyItem, ...], most_bytes: int) -> list[bytes]:
-    texts = [msgspec.json.encode(item) for item in items]
+    newest = items[-MOST_ITEMS:]
+    texts = [msgspec.json.encode(item) for item in newest]
     if _size(texts) > most_bytes:
-        items = tuple(_without_pictures(item) for item in items)
-        texts = [msgspec.json.encode(item) for item in items]
+        texts = [msgspec.json.encode(_without_pictures(item)) for item in newest]
     chosen: set[int] = set()
     room = most_bytes
-    for at in reversed(range(len(items))):
+    for at in reversed(range(len(newest))):
         size = len(texts[at]) + 1
         if size > most_bytes:
             continue  # there would never be room for it, and what is around it still tells something
-        if size > room or len(chosen) == MOST_ITEMS:
+        if size > room:
             break
         room -= size
         chosen.add(at)
-    torn = {_bond(item) for at, item in enumerate(items) if at not in chosen} - {None}
-    return [texts[at] for at in sorted(chosen) if _bond(items[at]) not in torn]
+    lost = items[:-MOST_ITEMS] + tuple(item for at, item in enumerate(newest) if at not in chosen)
+    torn = {_bond(item) for item in lost} - {None}
+    return [texts[at] for at in sorted(chosen) if _bond(newest[at]) not in torn]
 
 
 def _size(texts: list[bytes]) -> int:

@@ -204,6 +204,15 @@ class WebRtcClient:
 
         return await self.inbox.in_time(listen(), "an audible sound", within_s)
 
+    async def heard_for(self, duration_ms: float, since_s: float = 0.0, *, within_s: float = LIMIT_S) -> None:
+        """Until sound or silence of this length has come since an instant."""
+
+        async def listen() -> None:
+            while self.ear.received_ms(since_s) < duration_ms:
+                await self.ear.more()
+
+        await self.inbox.in_time(listen(), f"{duration_ms:g} ms of sound", within_s)
+
     def sound(self, since_s: float = 0.0) -> Sound:
         """What came on the remote track since an instant, at 8 kHz."""
         return self.ear.sound(since_s)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -161,7 +162,7 @@ class Exchange:
         habit = HABITS[shape]
         path, data = habit.path, _body(habit, sdp, _session(habit, session, model))
         if model is not None and habit.session_key is None:
-            path += f"?model={model}"
+            path += "?" + urlencode({"model": model})
         headers = {"Accept": habit.accept, **habit.headers}
         if habit.body is not Body.MULTIPART:  # its own carries the boundary
             headers["Content-Type"] = "application/sdp" if habit.body is Body.SDP else "application/json"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -82,10 +81,11 @@ class Inbox:
 
     async def until(self, *types: str, within_s: float = LIMIT_S) -> list[Event]:
         """All events up to the first of one of these types. Raises `NothingCame`, also at an unexpected `error`."""
-        begun, last_s = self._passed, time.monotonic() + within_s
+        now_s = asyncio.get_running_loop().time
+        begun, last_s = self._passed, now_s() + within_s
         while True:
             try:
-                event = await self.next(max(0.0, last_s - time.monotonic()))
+                event = await self.next(max(0.0, last_s - now_s()))
             except NothingCame as error:
                 raise NothingCame(f"{' or '.join(types)} was waited for: {error}") from None
             if event["type"] in types:

@@ -145,6 +145,8 @@ class Heard:
     rate_hz: int
     pcm: bytes
     """Mono PCM16."""
+    level: int
+    """Root mean square, 0 to 32 768."""
 
 
 class Ear:
@@ -170,7 +172,7 @@ class Ear:
         channels = len(frame.layout.channels)
         samples = frame.to_ndarray().reshape(-1, channels)
         pcm = samples.mean(axis=1).astype("<i2").tobytes() if channels > 1 else samples.astype("<i2").tobytes()
-        self.heard.append(Heard(at_s, frame.pts or 0, frame.sample_rate, pcm))
+        self.heard.append(Heard(at_s, frame.pts or 0, frame.sample_rate, pcm, rms(pcm)))
         self.frames += 1
         self._news.set()
 
@@ -178,6 +180,10 @@ class Ear:
         """Until another frame has come. The caller bounds the wait."""
         self._news.clear()
         await self._news.wait()
+
+    def received_ms(self, since_s: float = 0.0) -> float:
+        """How much sound and silence came since an instant."""
+        return sum(len(one.pcm) / 2 / one.rate_hz for one in self.heard if one.at_s >= since_s) * 1000
 
     def sound(self, since_s: float = 0.0) -> Sound:
         """What came since an instant, at 8 kHz; frames that never came are silence, as long as they were."""
@@ -194,5 +200,5 @@ class Ear:
 
     def audible_at_s(self, since_s: float = 0.0, least_rms: int = 150) -> float | None:
         """When the first frame came that is as loud as this; None if none has."""
-        loud = (one.at_s for one in self.heard if one.at_s >= since_s and rms(one.pcm) >= least_rms)
+        loud = (one.at_s for one in self.heard if one.at_s >= since_s and one.level >= least_rms)
         return next(loud, None)

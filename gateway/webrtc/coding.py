@@ -104,7 +104,6 @@ class _OpusEncoder:
     def __init__(self, rate_hz: int) -> None:
         self.format = AudioFormat(Encoding.PCM16, rate_hz)
         self._frame_bytes = self.format.bytes_in(FRAME_MS)
-        self._samples = self.format.samples_in(bytes(self._frame_bytes))
         self._codec = _opened("w", rate_hz)
         self._codec.bit_rate = BIT_RATE
         self._codec.time_base = Fraction(1, rate_hz)
@@ -114,16 +113,14 @@ class _OpusEncoder:
             "frame_duration": str(FRAME_MS),
         }
         # One frame for all: libopus has read it when `encode` returns, and keeps nothing of it.
-        self._frame = AudioFrame(format="s16", layout="mono", samples=self._samples)
+        self._frame = AudioFrame(format="s16", layout="mono", samples=rate_hz * FRAME_MS // 1000)
         self._frame.sample_rate = rate_hz
-        self._frame.pts = 0
 
     def encode(self, frame: bytes) -> bytes:
         _check_length(frame, self._frame_bytes)
         self._frame.planes[0].update(frame)
         # One packet for a frame: with `frame_duration` as long as the frames nothing is ever held back.
         (packet,) = self._codec.encode(self._frame)
-        self._frame.pts = (self._frame.pts or 0) + self._samples
         return bytes(packet)
 
 

@@ -162,7 +162,7 @@ class DataChannel:
         match chunk:
             case DataChunk():
                 if not self._has_place(chunk):
-                    self._sctp._sack_needed = True
+                    self._sctp._sack_needed = self._sctp._last_received_tsn is not None
                     return
             case SackChunk():
                 if sum(last - first + 1 for first, last in chunk.gaps) > len(self._sctp._sent_queue):

@@ -201,14 +201,10 @@ class Loudspeaker:
         sound = bytes(self._queue[: self._frame_bytes])
         del self._queue[: self._frame_bytes]
         self._run_coded += self._encoder.format.samples_in(sound)
-        self._run_sent = self._sent_of_run()
+        self._run_sent = min(self._to_source(self._run_coded) - self._run_ahead, self._run_pushed)
         if is_end:
             self._end_run()
         return sound + self._silence[len(sound) :]
-
-    def _sent_of_run(self) -> int:
-        sent = self._to_source(self._run_coded) - self._run_ahead
-        return max(self._run_sent, min(sent, self._run_pushed))
 
     def _to_source(self, samples: int) -> int:
         return samples * self._transcoder.source.rate_hz // self._encoder.format.rate_hz

@@ -16,7 +16,6 @@ from gateway.media_stream.pacer import Pacer
 from gateway.webrtc.loudspeaker import Loudspeaker
 from gateway.webrtc.microphone import Microphone
 from gateway.webrtc.offer import Audio
-from gateway.webrtc.payload import FRAME_MS
 from gateway.webrtc.rtcp import Reports
 from pipeline.session import Session
 
@@ -57,7 +56,6 @@ class Track:
         self._has_room.set()
         self._told = 0
         self._since_told = 0
-        self._due_s = 0.0
         self._report_due_s = 0.0
         self._is_stopped = False
 
@@ -76,7 +74,7 @@ class Track:
             sequence=secrets.randbits(16),
             timestamp=secrets.randbits(32),
         )
-        self._due_s, self._report_due_s = now_s, now_s + REPORT_EVERY_S
+        self._report_due_s = now_s + REPORT_EVERY_S
         self._tick()
 
     def stop(self) -> None:
@@ -115,21 +113,20 @@ class Track:
         self._reports.receive(packet, self._pacer.now())
 
     def _tick(self) -> None:
-        if self._is_stopped:
+        loudspeaker = self._loudspeaker
+        if self._is_stopped or loudspeaker is None:
             return
         now_s = self._pacer.now()
-        if self._loudspeaker is not None:
-            for packet in self._loudspeaker.due(now_s):
+        for packet in loudspeaker.due(now_s):
+            if self._audio.speaks:
                 self._send_rtp(packet)
-            self._tell(self._loudspeaker)
-            if now_s >= self._report_due_s:
-                self._report_due_s = now_s + REPORT_EVERY_S
-                self._send_rtcp(self._reports.made(now_s, self._loudspeaker.sender_report(now_s, time.time())))
+        self._tell(loudspeaker)
+        if now_s >= self._report_due_s:
+            self._report_due_s = now_s + REPORT_EVERY_S
+            self._send_rtcp(self._reports.made(now_s, loudspeaker.sender_report(now_s, time.time())))
         if self._microphone is not None:
             self._microphone.tick()
-        # The clock stands still with the event loop: what could not be done then is not made up for here.
-        self._due_s = max(self._due_s + FRAME_MS / 1000, now_s)
-        self._pacer.wake_at(self._due_s, self._tick)
+        self._pacer.wake_at(loudspeaker.due_at_s, self._tick)
 
     def _tell(self, loudspeaker: Loudspeaker) -> None:
         if loudspeaker.has_room:

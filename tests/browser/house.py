@@ -1,55 +1,78 @@
-"""What the pages of these tests talk to. All a test knows of it is `House`.
+"""The gateway that the pages of these tests talk to: the real one on loopback, its providers answering by rules.
 
-Now the stand-in; where the gateway takes offers, `open_house` starts the gateway instead, with the providers of
-`tests/clients/answering.py` (`OneSentence`, `ByRules`) and a voice that is heard, and no test changes.
+It is on the test's own event loop. What a visitor says or writes decides the answer (`ByRules`), whatever is said
+is taken for the words of one clip (`OneSentence`), and the voice hums, so that its sound is known by its pitch.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
-import uvicorn
 from starlette.routing import BaseRoute
 
-from tests.browser.standin import Standin
-from tests.calls.support import LIMIT_S
+from gateway.credentials.credential import Scope
+from gateway.credentials.keyring import base64_of, entry
+from gateway.demo_page import page
+from gateway.realtime.session_end import SessionEnd
+from pipeline.provider import LanguageModel, Transcriber, Voice
+from pipeline.providers.stub import StubVoice
+from pipeline.responder import Cascade
+from tests.calls.support import AGENT, RunningGateway, running_gateway
+from tests.clients.answering import ByRules, OneSentence
 
-KEY = "key-for-browsers"
+HUMS_HZ: Final = 400
+"""The pitch of `StubVoice`."""
+
+_SECRET: Final = "key-for-browsers-" + "k" * 24
 
 
 @dataclass(frozen=True)
 class House:
     """An open gateway."""
 
-    url: str
+    running: RunningGateway
     key: str
     """An API key that opens it; empty when none is asked for."""
-    break_connections: Callable[[], Awaitable[None]]
-    """Every session ends, and nobody hung up."""
+
+    @property
+    def url(self) -> str:
+        return self.running.url
+
+    @property
+    def sessions(self) -> list[str]:
+        """The ids of those that run."""
+        return self.running.gateway.directory.ids()
+
+    def cut_off(self) -> None:
+        """Every session ends as when the gateway stops, and nobody hung up."""
+        self.running.gateway.directory.finish_all(SessionEnd.STOPPING)
 
 
 @asynccontextmanager
 async def open_house(
-    *, needs_key: bool = False, serves_webrtc: bool = True, routes: Sequence[BaseRoute] = ()
+    *,
+    needs_key: bool = False,
+    serves_webrtc: bool = True,
+    transcriber: Transcriber | None = None,
+    model: LanguageModel | None = None,
+    voice: Voice | None = None,
+    routes: Sequence[BaseRoute] = (),
 ) -> AsyncGenerator[House, None]:
-    """The gateway on a free port of this machine. `routes`: pages of the test's own, on the same origin."""
-    standin = Standin(key=KEY if needs_key else "", serves_webrtc=serves_webrtc)
-    app = standin.app()
-    app.router.routes.extend(routes)
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    async with standin.open():
-        serving = asyncio.create_task(server.serve([listening]))
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
-                    await asyncio.sleep(0.005)
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            yield House(url, standin.key, standin.break_connections)
-        finally:
-            server.should_exit = True
-            await serving
+    """The gateway on a free port. `routes`: pages of the test's own, on the same origin."""
+    cascade = Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
+    settings = {"SWITCHBOARD_DEMO_PAGE": "1", "SWITCHBOARD_WEBRTC": "1" if serves_webrtc else "0"}
+    with tempfile.TemporaryDirectory() as directory:
+        keys = Path(directory) / "keys.toml"
+        keys.write_text(entry("browsers", _SECRET, [Scope.REALTIME]))
+        if needs_key:
+            settings["SWITCHBOARD_API_KEYS"] = str(keys)
+        else:
+            settings |= {"SWITCHBOARD_INSECURE_DEV": "1", "TWILIO_AUTH_TOKEN": "", "TWILIO_ACCOUNT_SID": ""}
+        async with running_gateway(providers=cascade, agent=replace(AGENT, fillers=()), **settings) as running:
+            running.gateway.app.router.routes.extend([*page.routes(), *routes])
+            yield House(running, base64_of(f"browsers:{_SECRET}") if needs_key else "")

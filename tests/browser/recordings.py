@@ -1,4 +1,4 @@
-"""Sound for a browser's microphone, and from its loudspeaker: WAV files of the shipped clips, and what was heard."""
+"""Sound for a browser's microphone, and from its loudspeaker: WAV files of the shipped clips; what was heard."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def record(page: Page, stream: str = "switchboard.remoteStream") -> Record
 
 def _pcm_16k(webm: bytes) -> bytes:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=PCM_16K.rate_hz)
-    with av.open(io.BytesIO(webm)) as container:
+    with av.open(io.BytesIO(webm), "r") as container:
         frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
     return b"".join(frame.to_ndarray().astype("<i2").tobytes() for frame in frames)
 

@@ -1,4 +1,4 @@
-"""@openai/agents-realtime in a browser: its own build and its WebRTC transport, unmodified, with an `ek_` secret."""
+"""@openai/agents-realtime in a browser: its own build and its WebRTC transport, unmodified, with an `ek_`."""
 
 from __future__ import annotations
 

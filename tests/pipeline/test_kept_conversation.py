@@ -277,6 +277,8 @@ def test_the_newest_items_are_kept_when_there_is_no_room_for_all() -> None:
 def test_no_more_items_are_kept_than_a_new_session_has_room_for() -> None:
     items = tuple(typed(f"item_{number}", "x") for number in range(MOST_ITEMS + 7))
     assert items_kept(*items) == items[7:]
+    output = result("last", "call_1", "{}")
+    assert items_kept(EVERY_KIND[6], *items, output) == items[8:]
 
 
 def test_pictures_go_before_words_do() -> None:

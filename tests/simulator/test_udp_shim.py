@@ -67,8 +67,8 @@ class End:
 
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
-        while not is_so():
-            await asyncio.sleep(0)  # noqa: ASYNC110  # the shim tells nobody what it counts
+        while not is_so():  # noqa: ASYNC110 - the shim tells nobody what it counts
+            await asyncio.sleep(0)
 
 
 def numbered(count: int) -> list[bytes]:

@@ -64,9 +64,9 @@ async def test_the_seed_answer_tells_the_session_instead() -> None:
 
 async def test_a_raw_offer_has_its_content_type_and_the_model_in_the_query() -> None:
     server = ThrowawayWebRtc()
-    await exchanged(server, Shape.OPENAI_SDP, None, "a model/1")
+    await exchanged(server, Shape.OPENAI_SDP, None, "a model/1&x")
     assert server.asked[0].headers["Content-Type"] == "application/sdp"
-    assert server.asked[0].query == {"model": "a model/1"}
+    assert server.asked[0].query == {"model": "a model/1&x"}
 
 
 async def test_a_form_has_two_typed_parts() -> None:

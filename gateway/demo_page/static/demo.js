@@ -47,6 +47,11 @@ function start({ resumes = false } = {}) {
   call.start({ ...options, key, resumes });
 }
 
+/** A conversation in which nothing was said is kept by nobody, so there is nothing to ask for. */
+function goOn() {
+  start({ resumes: transcript.entries.length > 0 });
+}
+
 function showStep(step) {
   const isOver = step === "idle" || step === "lost";
   const hadFocus = document.activeElement;
@@ -125,7 +130,7 @@ function showMuted(isMuted) {
 }
 
 at("start").addEventListener("click", () => start());
-at("go-on").addEventListener("click", () => start({ resumes: true }));
+at("go-on").addEventListener("click", goOn);
 at("hang-up").addEventListener("click", (event) => {
   // It stands where the first button stood: the second half of a double click means nothing.
   if (event.detail < 2) call.hangUp();
@@ -141,7 +146,8 @@ at("key-form").addEventListener("submit", (event) => {
   at("key").value = "";
   if (!key) return;
   askForKey(false);
-  start({ resumes: call.step === "lost" });
+  if (call.step === "lost") goOn();
+  else start();
 });
 at("message-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -41,7 +41,7 @@ export const noMedia = () =>
   );
 
 /** A refusal: its status, and the words of its body (Realtime reference, section H.1). */
-export async function refusalFault(response, { resumes = false } = {}) {
+export async function refusalFault(response) {
   const body = await response.json().catch(() => ({}));
   const said = body.error?.message ?? body.message ?? "";
   switch (response.status) {
@@ -54,10 +54,8 @@ export async function refusalFault(response, { resumes = false } = {}) {
     case 404:
     case 405:
     case 501:
-      if (resumes) return forgotten();
+      if (body.error?.code === "session_not_found") return forgotten();
       return new Fault("WebRTC is off on this gateway.", said || "Its operator can switch it on.");
-    case 410:
-      return forgotten();
     case 429:
       return new Fault("Too many at once.", said || "Wait a minute and try again.");
     case 503:

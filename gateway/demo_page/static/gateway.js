@@ -7,11 +7,11 @@ const address = (path) => new URL(`v1/realtime/${path}`, document.baseURI);
 
 const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
 
-async function ask(url, options, about) {
+async function ask(url, options) {
   const response = await fetch(url, { cache: "no-store", credentials: "omit", ...options }).catch((error) => {
     throw error.name === "AbortError" ? error : unreachable();
   });
-  if (!response.ok) throw await refusalFault(response, about);
+  if (!response.ok) throw await refusalFault(response);
   return response;
 }
 
@@ -40,7 +40,7 @@ export async function answerTo(offer, { secret, model, sessionId, signal }) {
   if (model) url.searchParams.set("model", model);
   if (sessionId) url.searchParams.set("session_id", sessionId);
   const headers = { "Content-Type": "application/sdp", ...bearer(secret) };
-  const response = await ask(url, { method: "POST", headers, body: offer, signal }, { resumes: Boolean(sessionId) });
+  const response = await ask(url, { method: "POST", headers, body: offer, signal });
   const callId = response.headers.get("Location")?.split("/").pop() ?? null;
   return { sdp: await response.text(), callId };
 }

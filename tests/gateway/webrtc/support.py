@@ -147,7 +147,7 @@ async def connected(
                 tasks.create_task(accept(peer, answer))
             await until(lambda: peer.connectionState != "connecting" or bool(heard.ends))
             if events is not None:
-                await until(lambda: events.readyState == "open" or bool(heard.ends))
+                await until(lambda: events.readyState != "connecting" or bool(heard.ends))
             yield Pair(link, heard, peer, events, received, offer)
         finally:
             await link.close()

@@ -40,19 +40,19 @@ def _strongest_hz(pcm16: bytes, rate_hz: int, count: int) -> set[int]:
     return {round(i * rate_hz / sound.size) for i in peaks[:count]}
 
 
-def _packets_of_other_kind(layout: str, frame_ms: int, sound: bytes) -> list[bytes]:
-    """A peer's encoder at 48 kHz; `sound` has the channels of the layout one beside the other."""
+def _packets_of_other_kind(layout: str, frame_ms: int, sound: bytes, rate_hz: int = 48_000) -> list[bytes]:
+    """A peer's encoder; `sound` has the channels of the layout one beside the other."""
     codec = CodecContext.create("libopus", "w")
-    codec.format, codec.layout, codec.sample_rate = "s16", layout, 48_000
-    codec.time_base, codec.options = Fraction(1, 48_000), {"frame_duration": str(frame_ms)}
-    frame = AudioFrame(format="s16", layout=layout, samples=48 * frame_ms)
-    frame.sample_rate, frame.pts = 48_000, 0
-    size = 48 * frame_ms * 2 * (2 if layout == "stereo" else 1)
+    codec.format, codec.layout, codec.sample_rate = "s16", layout, rate_hz
+    codec.time_base, codec.options = Fraction(1, rate_hz), {"frame_duration": str(frame_ms)}
+    codec.bit_rate = 2 * rate_hz
+    frame = AudioFrame(format="s16", layout=layout, samples=rate_hz * frame_ms // 1000)
+    frame.sample_rate = rate_hz
+    size = frame.samples * 2 * (2 if layout == "stereo" else 1)
     packets = []
     for at in range(0, len(sound) - size + 1, size):
         frame.planes[0].update(sound[at : at + size])
         packets += [bytes(packet) for packet in codec.encode(frame)]
-        frame.pts += 48 * frame_ms
     return packets
 
 
@@ -124,10 +124,21 @@ def test_a_stereo_packet_is_mixed_down() -> None:
     assert _strongest_hz(heard[PCM_48K.bytes_in(500) :], 48_000, 2) == {300, 800}
 
 
-@pytest.mark.parametrize("frame_ms", [5, 10, 40, 60])
-def test_packets_of_other_lengths_give_all_their_sound(frame_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("frame_ms", "rate_hz", "modes"),
+    [
+        (5, 48_000, range(16, 32)),
+        (10, 48_000, range(12, 32)),
+        (60, 48_000, range(12, 32)),
+        (10, 8_000, range(4)),
+        (40, 8_000, range(4)),
+        (60, 8_000, range(4)),
+    ],
+)
+def test_packets_of_other_lengths_give_all_their_sound(frame_ms: int, rate_hz: int, modes: range) -> None:
     decoder = make_decoder(Codec.OPUS)
-    packets = _packets_of_other_kind("mono", frame_ms, _tone(300, 48_000, 48_000))
+    packets = _packets_of_other_kind("mono", frame_ms, _tone(300, rate_hz, rate_hz), rate_hz)
+    assert packets[-1][0] >> 3 in modes, "the peer's encoder works in the mode meant (RFC 6716, section 3.1)"
     assert {len(decoder.decode(packet)) for packet in packets} == {PCM_48K.bytes_in(frame_ms)}
     assert len(decoder.conceal()) == PCM_48K.bytes_in(FRAME_MS)
 

@@ -52,9 +52,12 @@ class Heard:
     came_s: dict[int, float] = field(default_factory=dict)
     sent_s: dict[int, float] = field(default_factory=dict)
     samples: int = 0
+    ticks: int = 0
+    """Since the first packet came."""
     most_ms: float = 0.0
 
     def take(self, pieces: Iterable[Piece], now_s: float) -> None:
+        self.ticks += self.buffer.received > 0
         for piece in pieces:
             self.samples += piece.samples
             if isinstance(piece, Sound):
@@ -70,9 +73,7 @@ class Heard:
     def wait_ms(self, after_s: float = 0.0) -> float:
         """How long packets sent after so many seconds waited in the buffer, on average."""
         return 1000 * mean(
-            self.given_s[nth] - self.came_s[nth]
-            for nth in self.given_s
-            if self.sent_s[nth] - BEGAN_S >= after_s
+            self.given_s[nth] - self.came_s[nth] for nth in self.given_s if self.sent_s[nth] - BEGAN_S >= after_s
         )
 
 
@@ -109,7 +110,7 @@ def simulate(
             heard.sent_s[nth] = BEGAN_S + nth * apart_s
             heard.came_s[nth] = heard.sent_s[nth] + travels_s
             events.append((heard.came_s[nth], False, nth))
-    events += [(BEGAN_S + phase_s + tick * FRAME_S, True, tick) for tick in range(int(lasts_s / FRAME_S) + 20)]
+    events += [(BEGAN_S + phase_s + tick * FRAME_S, True, tick) for tick in range(int(lasts_s / FRAME_S) + 50)]
     for now_s, is_tick, nth in sorted(events):
         if is_tick:
             heard.take(heard.buffer.tick(now_s), now_s)
@@ -187,9 +188,9 @@ def test_beyond_what_may_be_held_sound_is_lost_but_never_slow(spread_s: float) -
 @pytest.mark.parametrize("most_s", [0.0, 0.05])
 def test_packets_of_any_length_flow_as_time_does(frame_ms: int, most_s: float) -> None:
     heard = simulate(evenly_up_to(most_s), frame_ms=frame_ms, lasts_s=30)
-    expected_s = max(heard.given_s.values()) - BEGAN_S
     assert len(heard.given_s) >= 0.99 * len(heard.sent_s)
-    assert heard.samples / CLOCK_HZ == pytest.approx(expected_s, abs=0.7)
+    # To the whole packet, though a lost one is made up at once.
+    assert 0 <= heard.samples - heard.ticks * FRAME < frame_ms * CLOCK_HZ / 1000
     assert heard.buffer.lost <= 3
 
 
@@ -227,9 +228,7 @@ def test_in_any_network_the_promises_hold(
     seed: int, most_s: float, share: float, frame_ms: int, faster_ppm: float, phase_s: float
 ) -> None:
     trip = losing(share, evenly_up_to(most_s))
-    heard = simulate(
-        trip, lasts_s=4, frame_ms=frame_ms, faster_ppm=faster_ppm, phase_s=phase_s, seed=seed
-    )
+    heard = simulate(trip, lasts_s=4, frame_ms=frame_ms, faster_ppm=faster_ppm, phase_s=phase_s, seed=seed)
     assert heard.buffer.delay_ms >= 0
 
 
@@ -328,7 +327,7 @@ def test_a_clock_that_stood_still_for_long_begins_with_a_frame_of_silence() -> N
     assert ticks(buffer, 2, BEGAN_S + 2) == [Nothing(FRAME), sound(1)]
 
 
-@pytest.mark.parametrize("ahead", [150, 32_767, -150, -32_768])
+@pytest.mark.parametrize("ahead", [150, 32_000, -150, -32_000])
 def test_a_jump_of_sequence_numbers_is_a_sender_that_began_anew(ahead: int) -> None:
     buffer = fed([0, 1])
     assert ticks(buffer, 2) == [Nothing(FRAME), sound(0)]
@@ -439,20 +438,22 @@ def test_jitter_is_what_the_rfc_says() -> None:
     assert buffer.jitter_ms == pytest.approx(1)
 
 
-@pytest.mark.parametrize("sounds_at", [0, 1])
-def test_one_frame_too_much_is_left_out_after_a_while_and_rather_of_a_pause(sounds_at: int) -> None:
-    """Sound in every other frame; from the second second on the network is quicker by a frame."""
+@pytest.mark.parametrize(("sounds_at", "dropped"), [(0, 1), (1, 0)])
+def test_one_frame_too_much_is_left_out_after_a_while_be_it_sound_or_pause(sounds_at: int, dropped: int) -> None:
+    """Sound in every other frame after the first two; from the second second on the network is quicker by a frame."""
     buffer = JitterBuffer(CLOCK_HZ)
     sequence = 0
     given: list[int] = []
     for tick in range(1_000):
         now_s = BEGAN_S + tick * FRAME_S
         for at in [tick] if tick < 50 else [tick, tick + 1] if tick == 50 else [tick + 1]:
-            if at % 2 == sounds_at:
-                buffer.put(packet(at)._replace(sequence=sequence, payload=sequence.to_bytes(2, "big")), FRAME, now_s)
+            if at % 2 == sounds_at or at < 2:
+                buffer.put(
+                    packet(at)._replace(sequence=sequence, payload=sequence.to_bytes(2, "big")), FRAME, now_s
+                )
                 sequence += 1
         given += [int.from_bytes(piece.payload, "big") for piece in buffer.tick(now_s) if isinstance(piece, Sound)]
     left_out = set(range(sequence - 2)) - set(given)
-    assert len(left_out) == buffer.dropped_for_delay == sounds_at
+    assert len(left_out) == buffer.dropped_for_delay == dropped
     assert given == sorted(given)
     assert buffer.delay_ms == pytest.approx(20, abs=1)

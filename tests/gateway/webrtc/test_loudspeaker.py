@@ -208,9 +208,21 @@ def test_sound_that_follows_the_rest_of_the_filter_is_counted_exactly() -> None:
     assert loudspeaker.position == 505 + 4_800
 
 
+def test_a_frame_that_is_just_full_does_not_end_the_sound() -> None:
+    loudspeaker = _loudspeaker(Codec.PCMU, PCM_24K)
+    sound = np.linspace(-20_000, 20_000, 4_800).astype("<i2").tobytes()
+    # Of 520 samples 480 are certain: just a frame of 8 kHz.
+    loudspeaker.push(sound[:1_040])
+    sent = _frames(loudspeaker, 1)
+    loudspeaker.push(sound[1_040:])
+    sent += _frames(loudspeaker, 9)
+    assert b"".join(packet.payload for packet in sent) == transcode(sound, PCM_24K, PCMU)
+
+
 def test_silence_is_coded_until_the_decoder_is_at_rest_and_then_repeated() -> None:
     loudspeaker = _loudspeaker(Codec.OPUS, PCM_24K)
     decoder = make_decoder(Codec.OPUS)
+    still = _frames(loudspeaker, 20)[-1]
     loudspeaker.push(_tone(50))
 
     packets = _frames(loudspeaker, 500)
@@ -219,7 +231,8 @@ def test_silence_is_coded_until_the_decoder_is_at_rest_and_then_repeated() -> No
     levels = [float(np.abs(sound.astype(float)).max()) for sound in sounds]
     assert min(levels[1:50]) > 4_000
     assert max(levels[50 + SETTLING_FRAMES :]) < 10
-    assert len({packet.payload for packet in packets[50 + SETTLING_FRAMES :]}) == 1
+    assert packets[50].payload not in (still.payload, packets[-1].payload)
+    assert len({packet.payload for packet in packets[49 + SETTLING_FRAMES :]}) == 1
 
 
 def _tone(frames: int) -> bytes:
