@@ -40,6 +40,7 @@ from gateway.realtime.allowance import Allowances
 from gateway.realtime.call_routes import hang_up_route
 from gateway.realtime.directory import Directory
 from gateway.realtime.handshake import INWORLD_PATH, SESSION_PATHS
+from gateway.realtime.kept_sessions import KeptSessions
 from gateway.realtime.session_end import SessionEnd
 from gateway.realtime.studio import Studio
 from gateway.realtime.web_rtc import web_rtc
@@ -252,6 +253,7 @@ class _House:
             mcp=self.mcp,
             make_id=self.make_id,
             admits=lambda: doors.are_open,
+            kept=KeptSessions(Path(self.settings.kept_sessions) if self.settings.kept_sessions else None),
             now=time.monotonic,
         )
 

@@ -201,7 +201,9 @@ def _session(habit: Habit, session: Mapping[str, Any] | None, model: str | None)
     """The configuration that goes with the offer; None if there is none, or no place for it."""
     if habit.session_key is None or (session is None and model is None):
         return None
-    return {**(session or {}), **({} if model is None else {"model": model})}
+    if session is None:  # a session in the shape of OpenAI's says what it is; the seed's `sessionConfig` does not
+        session = {"type": "realtime"} if habit.session_key == "session" else {}
+    return {**session, **({} if model is None else {"model": model})}
 
 
 def _body(habit: Habit, sdp: str, session: dict[str, Any] | None) -> str | aiohttp.FormData:

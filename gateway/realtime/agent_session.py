@@ -15,6 +15,7 @@ from pipeline.agent import Agent
 from pipeline.dialects import Dialect
 from pipeline.events.config import SessionConfig, Transcription
 from pipeline.events.refusal import BadEvent
+from pipeline.kept_conversation import KeptConversation, configured
 from pipeline.limits import MIB, Limits
 from pipeline.session_object import merged, shown
 
@@ -32,10 +33,16 @@ def default_config(agent: Agent, *, model: str | None = None, is_transcription: 
 
 
 def config_for(
-    wanted: Wanted, agent: Agent, limits: Limits, *, serves_mcp: bool = False, session: object = None
+    wanted: Wanted,
+    agent: Agent,
+    limits: Limits,
+    *,
+    serves_mcp: bool = False,
+    session: object = None,
+    kept: KeptConversation | None = None,
 ) -> SessionConfig:
-    """What a connection begins with; a client secret's session stands above what the address says, and a session
-    object sent along above both.
+    """What a connection begins with; a client secret's session stands above what the address says, that of a
+    conversation it goes on with above both, and a session object sent along above all.
 
     Raises `ConfigRefused`.
     """
@@ -46,6 +53,8 @@ def config_for(
     if credential.session is not None:
         spelling = credential.dialect or Dialect.GA
         config = _merged(config, credential.session, spelling, limits, serves_mcp=serves_mcp)
+    if kept is not None:
+        config = configured(kept, config, limits, serves_mcp=serves_mcp)
     if session is not None:
         config = _merged(config, session, wanted.dialect, limits, serves_mcp=serves_mcp)
     return config

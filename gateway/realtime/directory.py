@@ -112,6 +112,11 @@ class Directory:
             )
         return session
 
+    def own(self, session_id: str, credential: Credential) -> LiveSession | None:
+        """The session of this name, if it runs and is this owner's."""
+        session = self._sessions.get(session_id)
+        return session if session is not None and session.owner == credential.owner else None
+
     def hang_up(self, call_id: str, credential: Credential) -> None:
         """End the Realtime session of this name. Raises as `join` does; phone calls are not hung up on here."""
         session = self._theirs(call_id, credential)

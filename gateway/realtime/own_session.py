@@ -13,6 +13,7 @@ from gateway.credentials.credential import Credential, Kind
 from gateway.fast_lane import Direct
 from gateway.logs import about
 from gateway.realtime.allowance import EventRate
+from gateway.realtime.coming_back import Kept, give_back
 from gateway.realtime.directory import LiveSession
 from gateway.realtime.floor import Floor
 from gateway.realtime.ingress import Ingress
@@ -26,6 +27,7 @@ from pipeline.dialects import Dialect
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig
 from pipeline.events.refusal import BadEvent
+from pipeline.kept_conversation import kept_of
 from pipeline.mcp_errands import McpTools
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
@@ -48,6 +50,8 @@ class Opening:
     """Of its peer connection."""
     plays: bool = False
     """Its sound leaves by a line of its own, beside the events."""
+    kept: Kept | None = None
+    """What it goes on with."""
 
     @property
     def transport(self) -> str:
@@ -104,6 +108,7 @@ async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTool
         began_s = studio.now()
         with studio.metrics.realtime_sessions_active.track_inprogress(), studio.directory.listed(live):
             await _converse(studio, live, line, life_s)
+            await asyncio.shield(_keep(studio, opening, live, line.end or SessionEnd.FAULT))
         reason, seconds = line.end or SessionEnd.FAULT, round(studio.now() - began_s, 3)
         studio.metrics.realtime_sessions.labels(opening.dialect.value, opening.transport, reason.value).inc()
         log.info("realtime session closed", extra={**told, "seconds": seconds, "reason": reason.value})
@@ -134,7 +139,19 @@ def _session(studio: Studio, opening: Opening) -> Session:
         takes_images=studio.backend.takes_images,
         hears_sound=studio.backend.hears_sound,
         anticipates=studio.settings.preemptive,
+        history=opening.kept.conversation.items if opening.kept else (),
+        tells_history=opening.kept is not None,
     )
+
+
+async def _keep(studio: Studio, opening: Opening, live: LiveSession, end: SessionEnd) -> None:
+    """For its client to come back to. Whoever comes back finds it before it can be joined no more."""
+    if end is SessionEnd.NEVER_CONNECTED and opening.kept is not None:
+        await give_back(studio, opening.credential, opening.kept)
+    elif not end.is_final:
+        session = live.engine.session
+        conversation = kept_of(session.conversation.items, session.config)
+        await studio.kept.keep(live.id, live.owner, conversation, studio.unix_now())
 
 
 def ingress_of(studio: Studio, live: LiveSession, line: Line, direct: Direct | None) -> Ingress:

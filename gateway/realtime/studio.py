@@ -12,6 +12,7 @@ from gateway.credentials.door import Door
 from gateway.metrics import Metrics
 from gateway.realtime.allowance import Allowances
 from gateway.realtime.directory import Directory
+from gateway.realtime.kept_sessions import KeptSessions
 from gateway.settings import Settings
 from pipeline.agent import Agent
 from pipeline.limits import Limits
@@ -38,6 +39,8 @@ class Studio:
     make_id: Callable[[str], str]
     admits: Callable[[], bool]
     """False while no new session may begin, as when the gateway is about to stop."""
+    kept: KeptSessions
+    """Sessions that were cut off, for their clients to go on with."""
     now: Callable[[], float]
     """Seconds of a monotonic clock."""
     unix_now: Callable[[], float] = time.time

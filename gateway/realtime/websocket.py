@@ -1,6 +1,7 @@
 """The Realtime endpoints over WebSocket: a session of one's own, or a side-band onto one that runs.
 
     GET /v1/realtime?model=…  /api/v1/realtime/session     a new session
+    …?session_id=…                                         goes on with one that was cut off
     GET /v1/realtime?call_id=…                             joins a session, or a phone call by its CallSid
 
 (Realtime reference, sections A.1 and E.1.) Here is decided who may come in and what for; `own_session.py` and
@@ -20,8 +21,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import ConfigRefused, Refusal
 from gateway.fast_lane import EXTENSION, Direct
 from gateway.realtime.agent_session import config_for
+from gateway.realtime.coming_back import taken_back
 from gateway.realtime.connection import Connection
 from gateway.realtime.handshake import admitted, query_of, spoken_dialect, subprotocol_of
+from gateway.realtime.kept_sessions import new_session_id
 from gateway.realtime.own_session import Opening, hold
 from gateway.realtime.refusals import turn_away
 from gateway.realtime.side_band import join
@@ -47,7 +50,7 @@ class RealtimeSocket:
         studio = self._studio
         with ExitStack() as places:
             try:
-                conversation = self._prepared(scope, places)
+                conversation = await self._prepared(scope, places)
             except (Refusal, ConfigRefused) as refused:
                 reason = refused.reason if isinstance(refused, Refusal) else refused.code
                 studio.metrics.realtime_refused.labels(reason).inc()
@@ -61,7 +64,7 @@ class RealtimeSocket:
             await send({"type": "websocket.accept", "subprotocol": subprotocol_of(scope)})
             await conversation(receive, send, direct)
 
-    def _prepared(self, scope: Scope, places: ExitStack) -> Held:
+    async def _prepared(self, scope: Scope, places: ExitStack) -> Held:
         """What is to be done with this connection; its place is taken. Raises `Refusal` or `ConfigRefused`."""
         studio = self._studio
         if not studio.admits() and "call_id" not in query_of(scope):
@@ -71,13 +74,16 @@ class RealtimeSocket:
             session = studio.directory.join(wanted.call_id, wanted.credential)
             places.enter_context(studio.directory.joined(session))
             return lambda *line: join(studio, wanted.dialect, session, *line)
-        config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp)
-        places.enter_context(studio.directory.seat(wanted.credential.owner))
+        async with taken_back(studio, query_of(scope).get("session_id"), wanted.credential) as kept:
+            old = kept.conversation if kept else None
+            config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, kept=old)
+            places.enter_context(studio.directory.seat(wanted.credential.owner))
         opening = Opening(
             dialect=wanted.dialect,
             credential=wanted.credential,
             config=config,
-            session_id=studio.make_id("sess"),
+            session_id=new_session_id(),
+            kept=kept,
         )
         return lambda *socket: hold(studio, opening, partial(self._connected, socket))
 

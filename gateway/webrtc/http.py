@@ -20,10 +20,11 @@ from starlette.routing import Route
 
 from gateway.credentials.credential import Credential, Scope
 from gateway.credentials.origins import Origins
-from gateway.errors import Refusal
 from gateway.realtime.agent_session import config_for
 from gateway.realtime.call_routes import OFFER_PATHS
+from gateway.realtime.coming_back import taken_back
 from gateway.realtime.handshake import Wanted, signalled
+from gateway.realtime.kept_sessions import new_session_id
 from gateway.realtime.offer_body import OfferBody, read_offer_body
 from gateway.realtime.own_session import Opening
 from gateway.realtime.route import route
@@ -41,29 +42,36 @@ def routes(calls: Callable[[], RtcCalls], origins: Origins) -> list[Route]:
 async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
     calls = running()
     studio = calls.studio
-    if not studio.admits():
-        raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
-    _admitted(studio, request, starts_session=False)  # before anything is read
+    credential = _admitted(studio, request, starts_session=False)  # before anything is read
     body = await read_offer_body(request)
     offer = read_offer(body.sdp)
-    # Again, because reading took time; and what may be used once is used up by what can be answered only.
     wanted = signalled(
         request.scope,
-        _admitted(studio, request, starts_session=True),
+        credential,
         is_json=body.answers_in == "json",
         session=body.session,
         serves_beta=studio.settings.realtime_beta,
     )
-    config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, session=body.session)
-    opening = Opening(
-        dialect=wanted.dialect,
-        credential=wanted.credential,
-        config=config,
-        session_id=studio.make_id("sess"),
-        call_id=studio.make_id("rtc"),
-        plays=True,
-    )
-    return _told(await calls.open(offer, opening), body, wanted)
+    async with taken_back(studio, request.query_params.get("session_id"), wanted.credential) as kept:
+        config = config_for(
+            wanted,
+            studio.agent,
+            studio.limits,
+            serves_mcp=studio.serves_mcp,
+            kept=kept.conversation if kept else None,
+            session=body.session,
+        )
+        opening = Opening(
+            dialect=wanted.dialect,
+            credential=wanted.credential,
+            config=config,
+            session_id=new_session_id(),
+            call_id=studio.make_id("rtc"),
+            plays=True,
+            kept=kept,
+        )
+        answered = await calls.open(offer, opening)
+    return _told(answered, body, wanted)
 
 
 def _admitted(studio: Studio, request: Request, *, starts_session: bool) -> Credential:

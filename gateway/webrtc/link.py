@@ -147,7 +147,7 @@ class Link:
                 f"None of the addresses for WebRTC ({addresses}) can be bound. "
                 f"Set {SETTING} to addresses of this machine, or to local=public behind a NAT."
             )
-        if not self._is_over:
+        if not self.is_over:
             self._step(Phase.GATHERED)
 
     async def _gather_ours(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
@@ -216,7 +216,7 @@ class Link:
         await self._ice.start(
             RTCIceParameters(usernameFragment=offer.ufrag, password=offer.password, iceLite=offer.is_lite)
         )
-        if self._ice.state != "completed" or self._is_over:
+        if self._ice.state != "completed" or self.is_over:
             return False
         self._dtls._set_role("client" if setup_for(offer) == "active" else "server")
         prints = [RTCDtlsFingerprint(algorithm=p.algorithm, value=p.value) for p in offer.fingerprints]
@@ -229,7 +229,7 @@ class Link:
                 on_end=self._end,
             )
         await self._dtls.start(RTCDtlsParameters(fingerprints=prints))
-        if self._dtls.state != "connected" or self._is_over:
+        if self._dtls.state != "connected" or self.is_over:
             return False
         if self._channel is not None:
             await self._channel.start()
@@ -302,7 +302,8 @@ class Link:
                 logger.info("= the link's reader had failed: %r", fault)
 
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether it has ended, by itself or by `close`."""
         return self._phase is Phase.OVER
 
     def _step(self, to: Phase) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from gateway.webrtc.coding import CodingFault, make_decoder
 from gateway.webrtc.jitter_buffer import JitterBuffer, Lost, Nothing, Piece, Sound
@@ -113,6 +113,8 @@ class Microphone:
             case Nothing(samples):
                 self._last = b""
                 return self._silence(samples)
+            case _:
+                assert_never(piece)
 
     def _silence(self, samples: int) -> bytes:
         return self._coded.silence * (samples * self._coded.rate_hz // self._clock_hz)

@@ -65,7 +65,8 @@ async def open_house(
 ) -> AsyncGenerator[House, None]:
     """The gateway on a free port. `routes`: pages of the test's own, on the same origin."""
     cascade = Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
-    settings = {"SWITCHBOARD_DEMO_PAGE": "1", "SWITCHBOARD_WEBRTC": "1" if serves_webrtc else "0"}
+    # The page is not served where it could not talk; here it comes from elsewhere, as one that a browser kept.
+    settings = {"SWITCHBOARD_DEMO_PAGE": "1"} if serves_webrtc else {"SWITCHBOARD_WEBRTC": "0"}
     with tempfile.TemporaryDirectory() as directory:
         keys = Path(directory) / "keys.toml"
         keys.write_text(entry("browsers", _SECRET, [Scope.REALTIME]))

@@ -137,6 +137,20 @@ async def test_ice_servers_are_read_in_all_their_spellings(told: Any, read: list
     assert server.asked[0].headers["Authorization"] == "Bearer sk-1"
 
 
+@pytest.mark.parametrize(
+    ("shape", "session"),
+    [
+        (Shape.OPENAI_MULTIPART, {"type": "realtime", "model": "m"}),
+        (Shape.VISION_AGENTS, {"type": "realtime", "model": "m"}),
+        (Shape.SEED, {"model": "m"}),
+    ],
+)
+async def test_a_model_alone_makes_a_session_of_the_shape(shape: Shape, session: dict[str, str]) -> None:
+    server = ThrowawayWebRtc()
+    await exchanged(server, shape, None, "m")
+    assert server.asked[0].session == session
+
+
 def test_shapes_differ_in_what_they_offer_and_wait_for() -> None:
     bare = {shape for shape in Shape if not HABITS[shape].waits_for_candidates}
     asking = {shape for shape in Shape if HABITS[shape].asks_for_ice_servers}

@@ -184,6 +184,7 @@ Object.defineProperty(globalThis, "switchboard", {
       return call.voice;
     },
     loudness: (whose) => levels.loudness(whose),
+    loudest: (whose) => levels.loudest(whose),
     peakHz: (whose) => levels.peakHz(whose),
   }),
 });

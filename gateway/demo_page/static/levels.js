@@ -15,7 +15,7 @@ export class Levels {
   /** `canvases`: by whose sound it is, `mic` and `agent`. */
   constructor(canvases) {
     for (const [whose, canvas] of Object.entries(canvases)) {
-      this.#lanes[whose] = { canvas, source: null, analyser: null, bars: [] };
+      this.#lanes[whose] = { canvas, source: null, analyser: null, bars: [], loudest: 0 };
     }
     const draw = (nowMs) => {
       if (nowMs - this.#lastMs >= BARS_EVERY_MS) this.#draw(nowMs);
@@ -37,6 +37,7 @@ export class Levels {
     lane.analyser = this.#context.createAnalyser();
     lane.analyser.fftSize = WINDOW_SAMPLES;
     lane.source.connect(lane.analyser);
+    lane.loudest = 0;
   }
 
   forget(whose) {
@@ -54,6 +55,11 @@ export class Levels {
     return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
   }
 
+  /** Of the call so far; what is louder for less than a bar's time may be missed. */
+  loudest(whose) {
+    return this.#lanes[whose].loudest;
+  }
+
   /** The strongest frequency just now, in Hz; 0 without sound. */
   peakHz(whose) {
     const { analyser } = this.#lanes[whose];
@@ -68,8 +74,10 @@ export class Levels {
     this.#lastMs = nowMs;
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     for (const [whose, lane] of Object.entries(this.#lanes)) {
+      const loudness = this.loudness(whose);
+      lane.loudest = Math.max(lane.loudest, loudness);
       if (!lane.canvas.clientWidth) continue;
-      const height = heightOf(this.loudness(whose));
+      const height = heightOf(loudness);
       const room = Math.ceil(lane.canvas.clientWidth / (BAR_PX + GAP_PX));
       const before = isStill ? new Array(room).fill(height) : lane.bars;
       lane.bars = [...new Array(room).fill(0), ...before, height].slice(-room);

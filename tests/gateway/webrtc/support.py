@@ -145,9 +145,9 @@ async def connected(
             async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as tasks:
                 tasks.create_task(link.connect(offer))
                 tasks.create_task(accept(peer, answer))
-            await until(lambda: peer.connectionState != "connecting" or bool(heard.ends))
+            await until(lambda: peer.connectionState != "connecting" or link.is_over)
             if events is not None:
-                await until(lambda: events.readyState != "connecting" or bool(heard.ends))
+                await until(lambda: events.readyState != "connecting" or link.is_over)
             yield Pair(link, heard, peer, events, received, offer)
         finally:
             await link.close()

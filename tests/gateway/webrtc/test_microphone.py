@@ -137,16 +137,16 @@ def test_lost_g711_is_the_last_frame_again_and_softer_until_it_is_silent() -> No
 
 def test_lost_opus_goes_on_with_its_pitch_and_then_is_silent() -> None:
     desk = Desk(Codec.OPUS, PCM_48K)
-    for nth in (*range(5), 10):
+    for nth in (0, 1, 2, 7):
         desk.send(nth)
-    sounds = desk.tick(12)
+    sounds = desk.tick(9)
     decoder = make_decoder(Codec.OPUS)
-    for payload in TONES[Codec.OPUS][:5]:
+    for payload in TONES[Codec.OPUS][:3]:
         decoder.decode(payload)
-    assert sounds[6:9] == [decoder.conceal() for _ in range(len(FADE))]
-    assert level(sounds[6]) > level(sounds[5]) / 2
-    assert [level(sound) for sound in sounds[9:11]] == [0, 0]
-    assert level(sounds[11]) > 0
+    assert sounds[4:7] == [decoder.conceal() for _ in range(len(FADE))]
+    assert level(sounds[4]) > level(sounds[3]) / 2
+    assert level(sounds[7]) == 0
+    assert level(sounds[8]) > 0
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -189,7 +189,7 @@ def test_a_peer_that_stops_sending_is_heard_as_silent_for_as_long_as_it_is(codec
     sounds = desk.tick(500)
     quiet = sounds[2 + CONCEALED_FRAMES + 1 :]
     assert {len(sound) for sound in quiet} == {PCM_24K.bytes_in(20)}
-    assert max(map(level, quiet)) == 0
+    assert max(map(level, quiet)) <= 8  # which is A-law's zero
     assert desk.heard_ms == pytest.approx(510 * 20, abs=RESAMPLER_MS)
 
 
@@ -197,7 +197,7 @@ def test_after_silence_a_loss_is_silence() -> None:
     desk = Desk(Codec.PCMU, PCM_8K)
     desk.send(0)
     desk.tick(10)
-    desk.microphone.receive(header(NUMBER, 3, 12 * 160, 7, False) + TONES[Codec.PCMU][0])
+    desk.microphone.receive(header(NUMBER, 3, 11 * 160, 7, False) + TONES[Codec.PCMU][0])
     sounds = desk.tick(3)
     assert [level(sound) > 0 for sound in sounds] == [False, False, True]
 
