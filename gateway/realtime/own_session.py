@@ -170,8 +170,17 @@ def ingress_of(studio: Studio, live: LiveSession, line: Line, direct: Direct | N
 
 
 async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:
-    if not await line.opened(live.engine):
-        return
+    try:
+        if await line.opened(live.engine):
+            await _live(studio, live, line, life_s)
+    except Exception:
+        log.exception("the session failed by a fault of ours")
+        line.finish(SessionEnd.FAULT)
+        line.peer.close()
+        await line.close()
+
+
+async def _live(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:
     expiry = asyncio.get_running_loop().call_later(life_s, line.finish, SessionEnd.EXPIRED)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -182,11 +191,6 @@ async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) 
             reading.cancel()
             await _say_goodbye(line, live, life_s)
             writing.cancel()
-    except Exception:
-        log.exception("the session failed by a fault of ours")
-        line.finish(SessionEnd.FAULT)
-        line.peer.close()
-        await line.close()
     finally:
         expiry.cancel()
 

@@ -153,15 +153,20 @@ class RtcConnection:
 
     async def close(self, *, reason: str | None = None) -> None:
         self._track.stop()
-        if self.end not in _GONE:
-            try:
-                async with asyncio.timeout(CLOSE_LIMIT_S):
-                    await self.peer.drained()
-                    await self._link.sent()
-            except TimeoutError:
-                pass
-        self.peer.close()
+        if self._wiring is not None:
+            await self._say_the_rest()
+            self.peer.close()
         await self._link.close()
+
+    async def _say_the_rest(self) -> None:
+        if self.end in _GONE:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self.peer.drained()
+                await self._link.sent()
+        except TimeoutError:
+            pass
 
     # -- as a transport ------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from gateway.credentials.credential import Credential, Scope
 from gateway.credentials.origins import Origins
+from gateway.errors import Refusal
 from gateway.realtime.agent_session import config_for
 from gateway.realtime.call_routes import OFFER_PATHS
 from gateway.realtime.coming_back import taken_back
@@ -70,11 +71,15 @@ async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
             plays=True,
             kept=kept,
         )
-        answered = await calls.open(offer, opening)
+        # Asked again, because reading took time; and what may be used once is used up by what can be answered only.
+        redeem = partial(_admitted, studio, request, starts_session=True)
+        answered = await calls.open(offer, opening, redeem)
     return _told(answered, body, wanted)
 
 
 def _admitted(studio: Studio, request: Request, *, starts_session: bool) -> Credential:
+    if not studio.admits():
+        raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
     address = request.client.host if request.client else ""
     credential = studio.door.admit(
         request.headers.raw, request.url.query, address=address, starts_session=starts_session

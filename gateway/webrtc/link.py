@@ -139,6 +139,8 @@ class Link:
         # A task of its own: cancelled between two sockets it would leave the first one open.
         self._gathering = asyncio.create_task(self._ice.iceGatherer.gather())
         await asyncio.shield(self._gathering)
+        if self.is_over:
+            return
         self._filter.guard()
         if not self._connection.local_candidates:
             addresses = ", ".join(self._setup.addresses.offered) or "none"
@@ -147,8 +149,7 @@ class Link:
                 f"None of the addresses for WebRTC ({addresses}) can be bound. "
                 f"Set {SETTING} to addresses of this machine, or to local=public behind a NAT."
             )
-        if not self.is_over:
-            self._step(Phase.GATHERED)
+        self._step(Phase.GATHERED)
 
     async def _gather_ours(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
         """On the addresses that are set, instead of all that the machine has."""

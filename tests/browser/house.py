@@ -6,12 +6,13 @@ is taken for the words of one clip (`OneSentence`), and the voice hums, so that 
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.routing import BaseRoute
 
@@ -22,7 +23,7 @@ from gateway.realtime.session_end import SessionEnd
 from pipeline.provider import LanguageModel, Transcriber, Voice
 from pipeline.providers.stub import StubVoice
 from pipeline.responder import Cascade
-from tests.calls.support import AGENT, RunningGateway, running_gateway
+from tests.calls.support import AGENT, LIMIT_S, RunningGateway, running_gateway
 from tests.clients.answering import ByRules, OneSentence
 
 HUMS_HZ: Final = 400
@@ -48,6 +49,12 @@ class House:
         """The ids of those that run."""
         return self.running.gateway.directory.ids()
 
+    async def empty(self) -> None:
+        """Back when no session runs; `TimeoutError` if one stays."""
+        async with asyncio.timeout(LIMIT_S):
+            while self.running.gateway.directory.seated:  # noqa: ASYNC110 - the directory tells nobody
+                await asyncio.sleep(0.01)
+
     def cut_off(self) -> None:
         """Every session ends as when the gateway stops, and nobody hung up."""
         self.running.gateway.directory.finish_all(SessionEnd.STOPPING)
@@ -66,7 +73,7 @@ async def open_house(
     """The gateway on a free port. `routes`: pages of the test's own, on the same origin."""
     cascade = Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
     # The page is not served where it could not talk; here it comes from elsewhere, as one that a browser kept.
-    settings = {"SWITCHBOARD_DEMO_PAGE": "1"} if serves_webrtc else {"SWITCHBOARD_WEBRTC": "0"}
+    settings: dict[str, Any] = {"SWITCHBOARD_DEMO_PAGE": "1"} if serves_webrtc else {"SWITCHBOARD_WEBRTC": "0"}
     with tempfile.TemporaryDirectory() as directory:
         keys = Path(directory) / "keys.toml"
         keys.write_text(entry("browsers", _SECRET, [Scope.REALTIME]))

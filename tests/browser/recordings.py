@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,8 +16,10 @@ import numpy as np
 from playwright.async_api import Page
 
 from gateway.webrtc.payload import PCM_48K
-from pipeline.audio.formats import PCM_8K, PCM_16K
+from pipeline.audio.formats import PCM_8K, PCM_16K, AudioFormat
 from pipeline.audio.transcode import transcode
+from pipeline.provider import Speech
+from pipeline.providers.pocketsphinx import PocketsphinxTranscriber
 from simulator.voices import Voices
 
 _VOICES = Voices()
@@ -85,6 +89,38 @@ def _pcm_16k(webm: bytes) -> bytes:
     with av.open(io.BytesIO(webm), "r") as container:
         frames = [made for frame in container.decode(audio=0) for made in resampler.resample(frame)]
     return b"".join(frame.to_ndarray().astype("<i2").tobytes() for frame in frames)
+
+
+@dataclass
+class ClipVoice:
+    """Says one of the shipped clips, whatever it is given to say: a voice whose words a recogniser knows."""
+
+    clip: str
+    name: str = "clip"
+    formats: tuple[AudioFormat, ...] = (PCM_8K,)
+
+    async def speak(
+        self, clauses: AsyncIterator[str], *, format: AudioFormat, voice: str | None, speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        """See `Voice`."""
+        async for clause in clauses:
+            yield Speech(_VOICES.clip(self.clip).pcm, clause)
+
+
+def texts_of_clips() -> tuple[str, ...]:
+    """What the shipped clips say: the phrases a recogniser has to choose between."""
+    return tuple(clip.text for clip in _VOICES.clips)
+
+
+async def words_in(pcm_16k: bytes) -> str:
+    """What a recogniser understands of a recording."""
+
+    async def sound() -> AsyncGenerator[bytes, None]:
+        yield pcm_16k
+
+    heard = PocketsphinxTranscriber(texts_of_clips()).transcribe(sound(), format=PCM_16K, language=None)
+    async with aclosing(heard) as transcripts:
+        return [one.text async for one in transcripts if one.is_final][-1]
 
 
 def loudness(pcm16: bytes) -> float:

@@ -16,7 +16,7 @@ from tests.browser.house import House, open_house
 from tests.browser.recordings import loudness, record, write_speech
 from tests.clients.answering import HEARD
 from tests.clients.environments import ENVIRONMENTS
-from tests.clients.scenario import STORY
+from tests.clients.scenario import STORY, WEATHER
 
 pytestmark = pytest.mark.anyio
 
@@ -91,6 +91,16 @@ async def test_it_connects_hears_an_answer_and_has_both_sides_in_its_history(tmp
             assert tab.errors == tab.strangers == []
 
 
+async def test_its_tool_runs_in_the_page_and_its_result_becomes_words() -> None:
+    async with open_house(needs_key=True, routes=pages()) as house:
+        async with opened(f"{house.url}/agents") as tab:
+            await connect(tab, house)
+            await tab.page.evaluate("(text) => agents.session.sendMessage(text)", WEATHER)
+            await tab.until(HISTORY_HAS.format("assistant"))
+            assert await said(tab, "assistant") == ["The tool says It is sunny and warm in Paris."]
+            assert await tab.page.evaluate("agents.seen.errors") == []
+
+
 async def test_its_interruption_stops_an_answer() -> None:
     async with open_house(needs_key=True, routes=pages()) as house:
         async with opened(f"{house.url}/agents") as tab:
@@ -102,4 +112,5 @@ async def test_its_interruption_stops_an_answer() -> None:
             assert await said(tab, "user") == [STORY]
             await tab.page.evaluate("agents.session.close()")
             assert await tab.page.evaluate("agents.transport.status") == "disconnected"
+            await house.empty()
             assert await tab.page.evaluate("agents.seen.errors") == []

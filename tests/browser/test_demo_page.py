@@ -8,11 +8,13 @@ from typing import Final, Literal
 import pytest
 from playwright.async_api import expect
 
+from pipeline.providers.pocketsphinx import PocketsphinxTranscriber
 from tests.browser.chromium import Tab, opened
 from tests.browser.house import House, open_house
-from tests.browser.recordings import loudness, record, write_speech
+from tests.browser.recordings import ClipVoice, loudness, record, texts_of_clips, words_in, write_speech
 from tests.clients.answering import HEARD
 from tests.clients.scenario import STORY
+from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +127,19 @@ async def test_a_spoken_turn_is_written_down_and_answered_aloud(tmp_path: Path) 
         assert tab.errors == tab.strangers == []
 
 
+async def test_words_are_understood_both_ways(tmp_path: Path) -> None:
+    """The visitor's by a recogniser in the gateway, the agent's by one at the page's loudspeaker."""
+    speech = write_speech(tmp_path / "speech.wav", ["opening-hours"])
+    ear = PocketsphinxTranscriber(texts_of_clips())
+    async with open_house(transcriber=ear, model=FakeModel("One moment."), voice=ClipVoice("person")) as house:
+        async with opened(page_of(house), microphone=speech) as tab:
+            await call(tab)
+            recorder = await record(tab.page)
+            await tab.until(ANSWERED)
+            assert await words(tab, "user") == ["what are your opening hours"]
+            assert await words_in(await recorder.finish()) == "can i talk to a person"
+
+
 async def test_speaking_into_an_answer_cuts_it_to_what_was_heard(tmp_path: Path) -> None:
     speech = write_speech(tmp_path / "speech.wav", ["opening-hours"], before_ms=6000)
     async with open_house() as house, opened(page_of(house), microphone=speech) as tab:
@@ -169,7 +184,16 @@ async def test_muting_silences_the_microphone_and_hanging_up_ends_the_call() -> 
         assert await tab.page.evaluate("switchboard.remoteStream") is None
         await expect(tab.page.get_by_role("button", name="Talk to the agent")).to_be_focused()
         await expect(tab.page.get_by_role("alert")).to_be_hidden()
+        await house.empty()
         assert tab.errors == []
+
+
+async def test_leaving_the_page_ends_the_call() -> None:
+    async with open_house() as house, opened(page_of(house)) as tab:
+        await call(tab)
+        assert len(house.sessions) == 1
+        await tab.page.goto("about:blank")
+        await house.empty()
 
 
 async def test_a_lost_call_can_be_gone_on_with() -> None:
@@ -188,7 +212,9 @@ async def test_a_lost_call_can_be_gone_on_with() -> None:
         assert await tab.page.evaluate("switchboard.sessionId") != before
         await tab.page.get_by_label("Write to the agent").fill("and now?")
         await tab.page.keyboard.press("Enter")
-        await tab.until("() => switchboard.transcript.filter((one) => one.role === 'assistant' && one.text).length === 2")
+        await tab.until(
+            "() => switchboard.transcript.filter((one) => one.role === 'assistant' && one.text).length === 2"
+        )
         assert await words(tab, "user") == ["hello", "and now?"]
         await expect(tab.page.get_by_role("alert")).to_be_hidden()
         assert tab.errors == []

@@ -1,10 +1,13 @@
-"""What the protocol's tests share: the real gateway, one for each file of tests, and ways to connect to it."""
+"""What the protocol's tests share: the real gateway, one for each file of tests, and ways to connect to it.
+
+A test that takes `house` runs over each transport that `transports.py` gives it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx2
@@ -16,11 +19,14 @@ from pipeline.provider import Voice
 from pipeline.providers.stub import StubVoice
 from pipeline.responder import Cascade
 from tests.calls.support import LIMIT_S, RunningGateway, running_gateway
+from tests.protocol.lines import by_channel
 from tests.protocol.peer import Peer, connect
 from tests.protocol.providers import Actor, Listener
+from tests.protocol.transports import Transport, transports_of
 
 KEY: Final = "sk-" + "protocol-" * 5
 BEARER: Final = {"Authorization": f"Bearer {KEY}"}
+GA_PATH: Final = "/v1/realtime?model=m"
 EVENTS_PER_S: Final = "10000"
 """Tests push sound in many small pieces; how fast events may come is another suite's matter."""
 
@@ -31,6 +37,8 @@ class House:
 
     running: RunningGateway
     model: Actor
+    transport: Transport = Transport.WEBSOCKET
+    """By which sessions are reached."""
 
     async def post(self, path: str, body: object = None, **headers: str) -> Any:
         """What an endpoint over plain HTTP answers to the operator's key, or to other `headers`."""
@@ -40,12 +48,25 @@ class House:
         return response.json()
 
     @asynccontextmanager
-    async def session(
-        self, path: str = "/v1/realtime?model=m", *, dialect: Dialect = Dialect.GA, **asked: Any
+    async def connect(
+        self, path: str = GA_PATH, *, dialect: Dialect = Dialect.GA, headers: dict[str, str] = BEARER
     ) -> AsyncGenerator[Peer, None]:
+        """A connection by this house's transport: to the WebSocket of this path, or its like over WebRTC."""
+        if self.transport is Transport.WEBSOCKET:
+            async with connect(self.running.url + path, dialect=dialect, headers=headers) as peer:
+                yield peer
+            return
+        async with by_channel(self.running.url, path, headers=headers) as line:
+            yield Peer(line, dialect, self.side_band)
+
+    def side_band(self, id: str) -> AbstractAsyncContextManager[Peer]:
+        """A WebSocket onto a session or call that there is."""
+        return connect(f"{self.running.url}/v1/realtime?call_id={id}", headers=BEARER)
+
+    @asynccontextmanager
+    async def session(self, path: str = GA_PATH, **asked: Any) -> AsyncGenerator[Peer, None]:
         """A connection that has had its first two events. `asked` is of `connect`."""
-        asked = {"headers": BEARER, **asked}
-        async with connect(self.running.url + path, dialect=dialect, **asked) as peer:
+        async with self.connect(path, **asked) as peer:
             await peer.expect("conversation.created")
             yield peer
 
@@ -69,6 +90,7 @@ class House:
 @asynccontextmanager
 async def open_house(
     *,
+    transport: Transport = Transport.WEBSOCKET,
     takes_images: bool = True,
     voice: Voice | None = None,
     mcp: Callable[[], AbstractAsyncContextManager[McpTools]] | None = None,
@@ -78,7 +100,7 @@ async def open_house(
     providers = Cascade(Listener(), model, voice or StubVoice())
     usual: dict[str, Any] = {"SWITCHBOARD_TOKEN": KEY, "SWITCHBOARD_REALTIME_EVENTS_PER_S": EVENTS_PER_S}
     async with running_gateway(providers=providers, mcp=mcp, **(usual | settings)) as running:
-        yield House(running, model)
+        yield House(running, model, transport)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +110,19 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def house(anyio_backend: str) -> AsyncGenerator[House, None]:
+async def shared_house(anyio_backend: str) -> AsyncGenerator[House, None]:
+    """A file's own; both transports lead into it."""
     async with open_house() as opened:
         yield opened
+
+
+@pytest.fixture
+def house(shared_house: House, transport: Transport) -> House:
+    return replace(shared_house, transport=transport)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test of the protocol, over each of its transports."""
+    if "transport" in metafunc.fixturenames:
+        over = transports_of(metafunc.definition.path.name, metafunc.definition.originalname)
+        metafunc.parametrize("transport", over, ids=[one.value for one in over])

@@ -1,7 +1,7 @@
 """A thin client of the Realtime protocol, for tests: it says what it is told, and keeps all it is told, in order.
 
-It is made of the `websockets` library and knows nothing of Switchboard's own code but the judge, who sees every
-frame the moment it comes. Every wait ends, with the events so far in the message.
+It is the same over a WebSocket and over WebRTC, and knows nothing of Switchboard's own code but the judge, who sees
+every frame the moment it comes. Every wait ends, with the events so far in the message.
 """
 
 from __future__ import annotations
@@ -9,45 +9,79 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
 
-from pipeline.dialects import Dialect
+from pipeline.dialects import NAMES, Dialect
+from simulator.webrtc_client import WebRtcClient
 from tests.calls.support import LIMIT_S
 from tests.pipeline.oracle import Oracle
+from tests.protocol.lines import ChannelLine, Ended, Goodbye, Line, SocketLine, by_socket
+from tests.protocol.playout import Playout
+from tests.protocol.transports import NOT_ON_A_CHANNEL, Transport, told
 
 Event: TypeAlias = dict[str, Any]
+
+SideBand: TypeAlias = Callable[[str], AbstractAsyncContextManager["Peer"]]
+"""Joins a session by its id, over a WebSocket."""
 
 FENCE = "no_such_item"
 """An item nobody has: asking for it is answered at once, and changes nothing."""
 
+MOST_PIECE_BYTES: Final = 48_000
+"""Of sound in one message of a data channel, which in base64 leaves a little of its 64 KiB."""
+
+DELTA: Final = "response.output_audio.delta"
+
 
 class Peer:
-    """One connection. `frames` are all events so far; those `expect` has passed are not waited for again."""
+    """One connection. `frames` are all events so far; those `expect` has passed are not waited for again.
 
-    def __init__(self, socket: ClientConnection, dialect: Dialect) -> None:
-        self.socket = socket
+    Where the server plays the sound, what it tells of that is in `playout`, and not in `frames`.
+    """
+
+    def __init__(self, line: Line, dialect: Dialect, side_band: SideBand | None = None) -> None:
+        self.line = line
         self.oracle = Oracle(dialect)
+        self.playout = Playout()
         self.frames: list[Event] = []
+        self._side_band = side_band
         self._passed = 0
         self._fences = 0
 
+    @property
+    def transport(self) -> Transport:
+        return self.line.transport
+
+    @property
+    def socket(self) -> ClientConnection:
+        """Of tests that run over a WebSocket only."""
+        assert isinstance(self.line, SocketLine)
+        return self.line.socket
+
+    @property
+    def client(self) -> WebRtcClient:
+        """With its track; of tests that run over WebRTC only."""
+        assert isinstance(self.line, ChannelLine)
+        return self.line.client
+
     async def send(self, type: str, **fields: Any) -> None:
+        if type == "conversation.item.truncate":
+            self.playout.asked_cuts += 1
         await self.send_text(json.dumps({"type": type, **fields}))
 
     async def send_text(self, text: str | bytes) -> None:
         async with asyncio.timeout(LIMIT_S):
-            await self.socket.send(text)
+            await self.line.send(text)
 
     async def append(self, audio: bytes, *, chunk_bytes: int | None = None) -> None:
-        """Sound, in one event or in chunks."""
+        """Sound, in one event or in chunks; on a data channel in none that are larger than it takes."""
         size = chunk_bytes or max(len(audio), 1)
+        if self.transport is Transport.WEBRTC:
+            size = min(size, MOST_PIECE_BYTES)
         for at in range(0, len(audio), size):
             await self.send("input_audio_buffer.append", audio=base64.b64encode(audio[at : at + size]).decode())
 
@@ -71,14 +105,23 @@ class Peer:
 
     async def next(self) -> Event:
         """The next event, waited for if need be."""
-        if self._passed == len(self.frames):
-            try:
-                async with asyncio.timeout(LIMIT_S):
-                    self.frames.append(self.oracle.see(await self.socket.recv()))
-            except TimeoutError:
-                raise AssertionError(f"nothing came; so far: {names(self.frames)}") from None
+        while self._passed == len(self.frames):
+            await self._receive()
         self._passed += 1
         return self.frames[self._passed - 1]
+
+    async def _receive(self) -> None:
+        """One event more, for `frames` or for `playout`."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                event = self.oracle.see(await self.line.receive())
+        except TimeoutError:
+            raise AssertionError(f"nothing came; so far: {names(self.frames)}") from None
+        if self.transport is Transport.WEBRTC:
+            assert event["type"] not in NOT_ON_A_CHANNEL, NOT_ON_A_CHANNEL[event["type"]]
+            if self.playout.takes(event):
+                return
+        self.frames.append(event)
 
     async def until(self, *types: str) -> list[Event]:
         """All events up to the first of one of these types."""
@@ -117,14 +160,72 @@ class Peer:
         await self.until("response.created")
         return [self.frames[self._passed - 1], *await self.until("response.done")]
 
-    async def closed(self) -> tuple[int, str]:
-        """Waits for the other side to close; code and reason. What comes before that is kept."""
+    def told(self, *types: str) -> list[str]:
+        """Those that a client of this transport is sent."""
+        return told(types, self.transport)
+
+    async def begun(self) -> None:
+        """Until the answer that was begun sounds."""
+        if self.transport is Transport.WEBSOCKET:
+            await self.until(self.own(DELTA))
+            return
+        while self.playout.sounding is None or self.playout.sounding != self.playout.last_spoken:
+            await self._receive()
+
+    async def heard(self) -> None:
+        """Until the last answer was heard to its end, or stopped; a client that plays for itself knows by itself."""
+        if self.transport is Transport.WEBSOCKET:
+            return
+        assert self.playout.last_spoken is not None, "nothing was said yet"
+        while self.playout.last_spoken not in self.playout.over:
+            await self._receive()
+
+    async def sound(self, answer: Sequence[Event]) -> bytes:
+        """What was spoken in a response, as it was made: of its deltas, or else of its item."""
+        if self.transport is Transport.WEBSOCKET:
+            return sound_of(answer, self.own(DELTA))
+        parts = (await self.retrieved(answer[-1]["response"]["output"][0]["id"]))["content"]
+        return b"".join(base64.b64decode(part["audio"]) for part in parts if "audio" in part)
+
+    async def retrieved(self, item_id: str) -> Event:
+        """An item, and its sound; what is too large for a data channel is asked for on a WebSocket beside it."""
+        await self.send("conversation.item.retrieve", item_id=item_id)
+        event = await self.expect("conversation.item.retrieved", "error")
+        if event["type"] == "error":
+            assert event["error"]["code"] == "event_too_large" and self._side_band is not None, event
+            async with self._side_band(self.frames[0]["session"]["id"]) as side:
+                await side.expect("session.created")
+                event = await side._asked(item_id)
+            too_large = await self.expect("error")  # all that is told, is told to all
+            assert too_large["error"]["code"] == "event_too_large"
+        item: Event = event["item"]
+        return item
+
+    async def _asked(self, item_id: str) -> Event:
+        await self.send("conversation.item.retrieve", item_id=item_id)
+        return await self.expect("conversation.item.retrieved")
+
+    def own(self, name: str) -> str:
+        """GA's name of an event in this connection's dialect."""
+        return NAMES[self.oracle.dialect].get(name, name)
+
+    async def ended(self) -> Goodbye | None:
+        """Waits for the other side to end it; its close frame, where there are such. What comes before is kept."""
         try:
             while True:
                 await self.next()
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "the connection broke off without a close frame"
-            return closed.rcvd.code, closed.rcvd.reason
+        except Ended as ended:
+            return ended.goodbye
+
+    async def closed(self) -> Goodbye:
+        """The same, of a transport that has close frames."""
+        goodbye = await self.ended()
+        assert goodbye is not None, "only a WebSocket has close frames"
+        return goodbye
+
+    async def leave(self) -> None:
+        """Close the connection."""
+        await self.line.leave()
 
 
 @asynccontextmanager
@@ -136,20 +237,9 @@ async def connect(
     subprotocols: Sequence[str] | None = None,
     compression: str | None = None,
 ) -> AsyncGenerator[Peer, None]:
-    """A connection to `url`; `dialect` is what the judge will hear it in."""
-    socket = await open_socket(
-        url.replace("http", "ws", 1),
-        additional_headers=headers,
-        subprotocols=None if subprotocols is None else [Subprotocol(one) for one in subprotocols],
-        compression=compression,
-        max_size=None,  # the judge measures
-        max_queue=None,  # else what a test does not read keeps the close from being read, too
-        open_timeout=LIMIT_S,
-        close_timeout=LIMIT_S,
-        proxy=None,
-    )
-    async with socket:
-        yield Peer(socket, dialect)
+    """A WebSocket to `url`; `dialect` is what the judge will hear it in."""
+    async with by_socket(url, headers=headers or {}, subprotocols=subprotocols, compression=compression) as line:
+        yield Peer(line, dialect)
 
 
 def names(events: Sequence[Event]) -> list[str]:

@@ -58,7 +58,7 @@ async def test_nobody_else_is_told_of_a_backchannel(house: House) -> None:
     async with house.session(IW_PATH, dialect=Dialect.IW) as peer:
         session_id = peer.frames[0]["session"]["id"]
         await configure(peer, backchannel=RULE)
-        async with connect(f"{house.running.url}/v1/realtime?call_id={session_id}", headers=BEARER) as side_band:
+        async with house.side_band(session_id) as side_band:
             await side_band.expect("session.created")
             await peer.append(voice(PCM_24K), chunk_bytes=CHUNK_BYTES)
             await peer.expect(DONE)

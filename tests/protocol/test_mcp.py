@@ -61,7 +61,7 @@ SKY = Sky()
 
 
 @pytest.fixture(scope="module")
-async def house(anyio_backend: str) -> AsyncGenerator[House, None]:
+async def shared_house(anyio_backend: str) -> AsyncGenerator[House, None]:
     async with open_house(mcp=SKY.open) as opened:
         yield opened
 

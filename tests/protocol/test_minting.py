@@ -54,7 +54,7 @@ def error_of(response: httpx2.Response) -> dict[str, Any]:
 
 async def first_session(house: House, headers: dict[str, str], path: str = GA_PATH, **asked: Any) -> Event:
     """The session that a credential opens."""
-    async with connect(house.running.url + path, headers=headers, **asked) as peer:
+    async with house.connect(path, headers=headers, **asked) as peer:
         session: Event = (await peer.expect("session.created"))["session"]
         return session
 

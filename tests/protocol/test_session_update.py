@@ -12,7 +12,7 @@ import pytest
 from pipeline.dialects import Dialect
 from tests.calls.support import AGENT
 from tests.protocol.conftest import BEARER, House
-from tests.protocol.peer import Event, Peer, connect, names, sound_of
+from tests.protocol.peer import Event, Peer, names
 from tests.protocol.providers import HANG
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ FUNCTION = {"type": "function", "name": "get_weather", "description": "Tells it.
 async def opened(house: House, dialect: Dialect) -> AsyncGenerator[tuple[Peer, Event], None]:
     """A connection of this dialect, and the session it was shown first."""
     path, headers = WAYS[dialect]
-    async with connect(house.running.url + path, headers=headers, dialect=dialect) as peer:
+    async with house.connect(path, headers=headers, dialect=dialect) as peer:
         session = (await peer.expect("session.created"))["session"]
         await peer.expect("conversation.created")
         yield peer, session
@@ -269,7 +269,7 @@ async def test_the_voice_keeps_to_the_speed(house: House) -> None:
             await peer.update(audio={"output": {"speed": speed}})
             await peer.say("Hello")
             await peer.send("response.create")
-            lengths.append(len(sound_of(await peer.answer())))
+            lengths.append(len(await peer.sound(await peer.answer())))
     assert lengths[1] == 2 * lengths[0] > 0
 
 
@@ -439,13 +439,13 @@ async def test_what_inworlds_clients_send_is_taken_and_shown(house: House) -> No
         await peer.say("Hello")
         await peer.send("response.create", response={"modalities": ["audio", "text"]})
         told = names(await peer.answer())
-    assert "response.output_audio.delta" in told and "response.output_text.delta" not in told
+    assert "response.output_audio_transcript.delta" in told and "response.output_text.delta" not in told
 
 
 @pytest.mark.proves("C2-transcription-session")
 async def test_a_transcription_session_takes_what_is_about_hearing_and_answers_nothing(house: House) -> None:
     path = "/v1/realtime?intent=transcription"
-    async with connect(house.running.url + path, headers=BEARER) as peer:
+    async with house.connect(path) as peer:
         session = (await peer.expect("session.created"))["session"]
         await peer.expect("conversation.created")
         wanted = {"type": "transcription", "audio": {"input": {"transcription": {"model": "a", "language": "en"}}}}

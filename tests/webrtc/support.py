@@ -127,8 +127,10 @@ class Rtc:
         await until(lambda: self.is_empty)
 
     @asynccontextmanager
-    async def leaving_nothing(self, reason: str | None = None, dialect: str = "ga") -> AsyncGenerator[None, None]:
-        """What is begun inside is over soon after: sessions, seats, tasks, sockets. They ended for `reason`."""
+    async def leaving_nothing(
+        self, reason: str | None = None, *, count: int = 1, dialect: str = "ga"
+    ) -> AsyncGenerator[None, None]:
+        """What is begun inside is over soon after: sessions, seats, tasks, sockets. `count` ended for `reason`."""
         await self.empty()
         tasks, files = asyncio.all_tasks(), open_files()
         before = self.ended(reason or "", dialect)
@@ -136,7 +138,7 @@ class Rtc:
         await self.empty()
         assert await tasks_gone(tasks) == set()
         await until(lambda: open_files() <= files)
-        assert self.ended(reason or "", dialect) == before + (reason is not None)
+        assert self.ended(reason or "", dialect) == before + (count if reason else 0)
 
 
 @asynccontextmanager

@@ -82,6 +82,15 @@ async def test_a_connection_that_is_closed_is_asked_no_more() -> None:
     assert max(peer.asked_s) <= 26.1
 
 
+async def test_a_connection_that_is_closed_in_an_outage_is_not_waited_for() -> None:
+    peer = Peer(lambda at_s: False)
+    asking = asyncio.create_task(peer.lost_s())
+    await asyncio.sleep(10)
+    peer._nominated.clear()
+    await asking
+    assert now_s() <= 18
+
+
 async def test_without_a_pair_there_is_nobody_to_ask() -> None:
     peer = Peer(lambda at_s: True)
     peer._nominated.clear()

@@ -216,7 +216,9 @@ async def test_a_channel_with_another_label_is_closed(label: str) -> None:
         events = pair.events
         assert events is not None
         await until(lambda: events.readyState == "closed")
+        pair.link.send_text("nobody hears this")
         assert (pair.heard.channels, pair.heard.ends, pair.heard.messages) == (0, [], [])
+        assert (pair.received, pair.link.waiting_bytes) == ([], 0)
 
 
 async def test_a_second_channel_of_the_same_label_is_closed_and_the_first_goes_on() -> None:

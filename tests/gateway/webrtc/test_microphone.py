@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.webrtc.coding import make_decoder, make_encoder
-from gateway.webrtc.jitter_buffer import CONCEALED_FRAMES, LONGEST_DELAY_MS
+from gateway.webrtc.jitter_buffer import CONCEALED_FRAMES, LONGEST_DELAY_MS, LONGEST_PACKET_MS
 from gateway.webrtc.microphone import FADE, Microphone, opus_samples_in
 from gateway.webrtc.payload import PCM_48K, Codec, Payload
 from gateway.webrtc.rtp import header
@@ -62,6 +62,7 @@ class Desk:
     format: AudioFormat = PCM_8K
     now_s: float = BEGAN_S
     heard: list[bytes] = field(default_factory=list)
+    first_heard_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.microphone = Microphone(
@@ -78,6 +79,8 @@ class Desk:
         before = len(self.heard)
         for _ in range(count):
             self.microphone.tick()
+            if self.heard and not self.first_heard_s:
+                self.first_heard_s = self.now_s
             self.now_s += FRAME_S
         return self.heard[before:]
 
@@ -310,11 +313,12 @@ def test_whatever_comes_a_tick_raises_nothing_and_gives_what_was_promised(
                 desk.microphone.receive(row)
             case (nth, payload):
                 desk.send(nth, payload)
-    before = len(desk.heard)
     desk.tick(5)
     assert desk.microphone.unheard == 0
-    if before:
-        assert desk.heard_ms <= (len(desk.heard) + 1) * 20 + 120
+    if desk.heard:
+        # Ahead of time by no more than the longest packet.
+        ticked_ms = 1000 * (desk.now_s - desk.first_heard_s)
+        assert ticked_ms - 0.1 <= desk.heard_ms < ticked_ms + LONGEST_PACKET_MS
 
 
 @settings(max_examples=300, deadline=None)
