@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := gateway pipeline twiml simulator tests
 
 .DEFAULT_GOAL := help
-.PHONY: help call run demo bench bench-realtime bench-turns test test-clients check format clean
+.PHONY: help call run demo bench bench-realtime bench-webrtc bench-turns test test-clients check format clean
 
 help:  ## what there is
 	@echo "Switchboard: give a phone number an AI voice agent"
@@ -32,10 +32,13 @@ bench: $(VENV)/.bench  ## calls per core, latency and memory, beside a bare echo
 bench-realtime: $(VENV)/.bench  ## Realtime sessions per core and the cost of a delta, beside a bare echo in the same run
 	@$(BIN)/switchboard bench-realtime --step 15
 
+bench-webrtc: $(VENV)/.bench  ## WebRTC sessions per core, delay and where CPU goes, beside stock aiortc in the same run
+	@$(BIN)/switchboard bench-webrtc --step 5 --profile
+
 bench-turns: $(VENV)/.bench  ## voice to voice with stand-ins as slow as real services: what preemption and hedging save
 	@$(BIN)/switchboard bench-turns
 
-test: $(VENV)/.test redis node  ## everything: format, lint, types, tests with coverage
+test: $(VENV)/.test redis node chromium  ## everything: format, lint, types, tests with coverage
 	@$(MAKE) --no-print-directory check PYTHON=$(PYTHON) VENV=$(VENV)
 
 test-clients: $(VENV)/.test node client-environments  ## stock Realtime clients, unmodified, against the gateway
@@ -72,7 +75,7 @@ EXTRAS_remote := local,remote,webrtc
 EXTRAS_bench := bench,webrtc
 EXTRAS_test := local,remote,webrtc,bench,test
 
-.PHONY: python-venv redis node client-environments
+.PHONY: python-venv redis node chromium client-environments
 python-venv:
 	@command -v apt-get >/dev/null || { echo "this Python has no venv module: install it"; exit 2; }
 	@echo "installing the python3-venv package"
@@ -89,6 +92,13 @@ node:
 		echo "installing the nodejs and npm packages" && \
 		$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq nodejs npm >/dev/null; } || \
 		{ echo "Node.js 20 or newer with npm is needed for the tests: install it and run make test again"; exit 2; }
+
+# The browser that the tests drive.
+chromium:
+	@[ -x /usr/bin/chromium ] || { command -v apt-get >/dev/null && \
+		echo "installing the chromium package" && \
+		$(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq chromium >/dev/null; } || \
+		{ echo "Chromium is needed at /usr/bin/chromium for the tests: install it and run make test again"; exit 2; }
 
 # One for each stock client, outside the checkout; what is there already is left as it is.
 client-environments: $(VENV)/.test

@@ -29,6 +29,7 @@ from gateway.backend import backend_of, chosen, speak_beforehand, working
 from gateway.calls.call import EndReason
 from gateway.calls.store import MemoryStore
 from gateway.credentials.door import Door
+from gateway.demo_page import page as demo_page
 from gateway.front_desk import MEDIA_PATH, FrontDesk
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.socket import Exchange, MediaSocket
@@ -187,6 +188,7 @@ def create_gateway(
         *(WebSocketRoute(path, realtime) for path in (*SESSION_PATHS, INWORLD_PATH)),
         hang_up_route(house.door, house.directory),
         *webrtc.routes(),
+        *(demo_page.routes() if settings.demo_page else ()),
         *http.routes(house.door, settings, configurer(agent, house.limits, serves_mcp=mcp is not None)),
         *_operations(desk, doors, house.directory),
     ]

@@ -126,13 +126,15 @@ class WebRtcClient:
         shape: Shape = Shape.OPENAI_SDP,
         session: Mapping[str, Any] | None = None,
         model: str | None = None,
+        query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Offer, exchange, connect, and what the shape's client then does: until the channel is open.
 
         `root_url` without a path. `session` goes where the shape puts it; where it has no place in the request, as
-        a `session.update` on the open channel. Raises `OfferRefused` for an answer that is not 2xx, `NothingCame`
-        if the connection does not stand in time, or `session.updated` does not come.
+        a `session.update` on the open channel. `query` goes into the address of the offer, `session_id` for one.
+        Raises `OfferRefused` for an answer that is not 2xx, `NothingCame` if the connection does not stand in time,
+        or `session.updated` does not come.
         """
         habit = HABITS[shape]
         self.exchange = Exchange(self._http, root_url, key, headers)
@@ -143,7 +145,7 @@ class WebRtcClient:
         await self.inbox.in_time(self.peer.setLocalDescription(bare), "candidates")
         has_candidates = habit.waits_for_candidates and self._plan is None
         self.offer_sdp = self.peer.localDescription.sdp if has_candidates else bare.sdp
-        answer = await self.exchange.offer(self.offer_sdp, shape, session, model)
+        answer = await self.exchange.offer(self.offer_sdp, shape, session, model, query)
         self.status, self.headers, self.answer_sdp = answer.status, answer.headers, answer.answer_sdp
         self.call_id, self.session_id = answer.call_id, answer.session_id
         sdp = await self._past_the_shim(answer.answer_sdp)

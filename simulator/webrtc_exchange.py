@@ -156,13 +156,24 @@ class Exchange:
         return [_ice_server(server) for server in servers]
 
     async def offer(
-        self, sdp: str, shape: Shape, session: Mapping[str, Any] | None = None, model: str | None = None
+        self,
+        sdp: str,
+        shape: Shape,
+        session: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Exchanged:
-        """Post an offer in a client's shape. Raises `OfferRefused` if the answer is not 2xx, or holds no SDP."""
+        """Post an offer in a client's shape, with more in its address if there is a `query`.
+
+        Raises `OfferRefused` if the answer is not 2xx, or holds no SDP.
+        """
         habit = HABITS[shape]
         path, data = habit.path, _body(habit, sdp, _session(habit, session, model))
+        asked = dict(query or {})
         if model is not None and habit.session_key is None:
-            path += "?" + urlencode({"model": model})
+            asked["model"] = model
+        if asked:
+            path += "?" + urlencode(asked)
         headers = {"Accept": habit.accept, **habit.headers}
         if habit.body is not Body.MULTIPART:  # its own carries the boundary
             headers["Content-Type"] = "application/sdp" if habit.body is Body.SDP else "application/json"

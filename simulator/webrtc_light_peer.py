@@ -89,6 +89,8 @@ class LightPeer:
         self._sequence = secrets.randbits(15)  # far from its end, as senders begin (RFC 3711, section 3.3.1)
         self._timestamp = secrets.randbits(32)
         self._is_closed = False
+        self.overhead_bytes = _HEADER.size
+        """Of each packet, beside its payload: RTP's header and, once one was sent, the tag of SRTP."""
 
     async def offer(self) -> str:
         """Gather, and tell it all in SDP: one section of sound, one of data, bundled."""
@@ -150,7 +152,9 @@ class LightPeer:
         self._timestamp = (self._timestamp + TICKS_PER_FRAME) & 0xFFFF_FFFF
         number = OPUS_NUMBER | _MARKER if marked else OPUS_NUMBER
         head = _HEADER.pack(_VERSION, number, self._sequence, self._timestamp, self._ssrc)
-        self._sendto(self._protect(head + payload), self._remote)
+        packet = self._protect(head + payload)
+        self.overhead_bytes = len(packet) - len(payload)
+        self._sendto(packet, self._remote)
 
     def send_text(self, text: str) -> None:
         """One message of the data channel."""

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,7 @@ def child_gateway(
         **own_settings(port, account_sid=account_sid, auth_token=auth_token),
         "SWITCHBOARD_TOKEN": token,
         "SWITCHBOARD_LOG_FORMAT": "text",
+        **_browsers(),
     }
     if agent is not None:
         settings["SWITCHBOARD_AGENT"] = agent
@@ -87,6 +89,11 @@ def child_gateway(
         yield gateway
     finally:
         _end(process)
+
+
+def _browsers() -> dict[str, str]:
+    """The page to talk to the agent from a browser, where WebRTC is installed."""
+    return {"SWITCHBOARD_DEMO_PAGE": "1"} if find_spec("aiortc") is not None else {}
 
 
 def _wait_until_ready(gateway: ChildGateway, limit_s: float) -> None:

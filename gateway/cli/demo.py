@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -141,6 +142,12 @@ def _tell_how_to_talk(gateway: ChildGateway, page: Page, agent: str) -> None:
     for name, value in exports.items():
         click.echo(f"    export {name}={shlex.quote(value)}")
     click.echo('    switchboard simulate --say "what are your opening hours" --say "no thank you goodbye"')
+    if find_spec("aiortc") is None:
+        page.line(("  browser        ", "plain"), ("pip install 'switchboard-voice[webrtc]' adds a page", "dim"))
+    else:
+        # The key is in the fragment, which a browser never sends and the page forgets.
+        page.line(("  browser        ", "plain"))
+        click.echo(f"    {gateway.url}/demo#key={gateway.token}")
     page.line(("  voice webhook  ", "plain"), (f"{gateway.url}/twilio/voice", "link"))
     page.line(("  log            ", "plain"), (str(gateway.log_path), "figure"))
     page.line(("Ctrl-C stops.", "dim"))

@@ -24,6 +24,7 @@ _COMMANDS = {
         "Measure what preemptive generation and hedging save with providers as slow as real ones.",
     ),
     "bench-realtime": ("gateway.cli.bench_realtime", "Measure how many Realtime sessions one core carries."),
+    "bench-webrtc": ("gateway.cli.bench_webrtc", "Measure how many WebRTC sessions one core carries."),
     "key": ("gateway.cli.key", "Make API keys for programs."),
     "token": ("gateway.cli.token", "Mint short-lived tokens."),
     "doctor": ("gateway.cli.doctor", "Check this machine and the settings, and say how to mend what is wrong."),

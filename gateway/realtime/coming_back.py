@@ -44,7 +44,7 @@ async def taken_back(
         live.finish(SessionEnd.CONNECTION_LOST)
         try:
             async with asyncio.timeout(LEAVE_LIMIT_S):
-                await live.over.wait()
+                await live.freed.wait()  # its seat may be the only one
         except TimeoutError:
             pass  # then nothing is kept of it yet, and it is said so
     kept = Kept(session_id, await studio.kept.take(session_id, credential.owner, studio.unix_now()))

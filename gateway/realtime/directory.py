@@ -47,6 +47,8 @@ class LiveSession:
     side_bands: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it is gone."""
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its seat is free as well."""
 
 
 class Directory:
@@ -68,8 +70,11 @@ class Directory:
         return list(self._sessions)
 
     @contextmanager
-    def seat(self, owner: str) -> Iterator[None]:
-        """A place for one more session of this key, while inside. Raises `Refusal` (429) if there is none."""
+    def seat(self, owner: str) -> Iterator[asyncio.Event]:
+        """A place for one more session of this key, while inside; and what is set once that is free again.
+
+        Raises `Refusal` (429) if there is none.
+        """
         if 0 < self._sessions_per_key <= self._seats[owner]:
             raise Refusal(
                 429,
@@ -77,13 +82,15 @@ class Directory:
                 f"SESSION_RESOURCES_EXHAUSTED: {self._sessions_per_key} sessions of this key are open, which is as "
                 "many as it may have. End one, or raise SWITCHBOARD_REALTIME_SESSIONS_PER_KEY.",
             )
+        freed = asyncio.Event()
         self._seats[owner] += 1
         try:
-            yield
+            yield freed
         finally:
             self._seats[owner] -= 1
             if not self._seats[owner]:
                 del self._seats[owner]
+            freed.set()
 
     @contextmanager
     def listed(self, session: LiveSession) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.calls.chronicle import Chronicle
@@ -52,6 +52,8 @@ class Opening:
     """Its sound leaves by a line of its own, beside the events."""
     kept: Kept | None = None
     """What it goes on with."""
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its seat is free again."""
 
     @property
     def transport(self) -> str:
@@ -101,14 +103,15 @@ async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTool
         allowance=wiring.allowance,
         floor=wiring.floor,
         finish=line.finish,
+        freed=opening.freed,
     )
     with about(session.id):
         told = {"owner": owner, "dialect": opening.dialect.value, "transport": opening.transport}
         log.info("realtime session opened", extra=told)
         began_s = studio.now()
         with studio.metrics.realtime_sessions_active.track_inprogress(), studio.directory.listed(live):
-            await _converse(studio, live, line, life_s)
-            await asyncio.shield(_keep(studio, opening, live, line.end or SessionEnd.FAULT))
+            was_open = await _converse(studio, live, line, life_s)
+            await asyncio.shield(_keep(studio, opening, live, line.end or SessionEnd.FAULT, was_open=was_open))
         reason, seconds = line.end or SessionEnd.FAULT, round(studio.now() - began_s, 3)
         studio.metrics.realtime_sessions.labels(opening.dialect.value, opening.transport, reason.value).inc()
         log.info("realtime session closed", extra={**told, "seconds": seconds, "reason": reason.value})
@@ -144,9 +147,10 @@ def _session(studio: Studio, opening: Opening) -> Session:
     )
 
 
-async def _keep(studio: Studio, opening: Opening, live: LiveSession, end: SessionEnd) -> None:
+async def _keep(studio: Studio, opening: Opening, live: LiveSession, end: SessionEnd, *, was_open: bool) -> None:
     """For its client to come back to. Whoever comes back finds it before it can be joined no more."""
-    if end is SessionEnd.NEVER_CONNECTED and opening.kept is not None:
+    if opening.kept is not None and not was_open and end is not SessionEnd.HUNG_UP:
+        # Its client was never told this session's id, and knows the old one.
         await give_back(studio, opening.credential, opening.kept)
     elif not end.is_final:
         session = live.engine.session
@@ -169,15 +173,19 @@ def ingress_of(studio: Studio, live: LiveSession, line: Line, direct: Direct | N
     )
 
 
-async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:
+async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) -> bool:
+    """Whether its client was there at all."""
+    was_open = False
     try:
-        if await line.opened(live.engine):
+        was_open = await line.opened(live.engine)
+        if was_open:
             await _live(studio, live, line, life_s)
     except Exception:
         log.exception("the session failed by a fault of ours")
         line.finish(SessionEnd.FAULT)
         line.peer.close()
         await line.close()
+    return was_open
 
 
 async def _live(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:

@@ -77,13 +77,14 @@ class RealtimeSocket:
         async with taken_back(studio, query_of(scope).get("session_id"), wanted.credential) as kept:
             old = kept.conversation if kept else None
             config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, kept=old)
-            places.enter_context(studio.directory.seat(wanted.credential.owner))
+            freed = places.enter_context(studio.directory.seat(wanted.credential.owner))
         opening = Opening(
             dialect=wanted.dialect,
             credential=wanted.credential,
             config=config,
             session_id=new_session_id(),
             kept=kept,
+            freed=freed,
         )
         return lambda *socket: hold(studio, opening, partial(self._connected, socket))
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.errors import Refusal
 from gateway.media_stream.pacer import Pacer
@@ -50,13 +50,13 @@ class RtcCalls:
         Raises `Refusal`: 429 if this key has as many sessions as it may, 503 if no address can be offered.
         """
         with ExitStack() as places:
-            places.enter_context(self.studio.directory.seat(opening.credential.owner))
+            freed = places.enter_context(self.studio.directory.seat(opening.credential.owner))
             redeem()
             connection = RtcConnection(offer, self._setup, self._pacer, opening.session_id)
             sdp = await self._answer(connection)
             seat = places.pop_all()
         self._connections[opening.call_id] = connection
-        holding = self._tasks.create_task(self._hold(connection, opening))
+        holding = self._tasks.create_task(self._hold(connection, replace(opening, freed=freed)))
 
         def over(_: asyncio.Task[None]) -> None:
             seat.close()

@@ -43,6 +43,9 @@ MOST_WAITING_MESSAGES: Final = 1_024
 MOST_WAITING_BYTES: Final = 4 * 1024 * 1024
 """Of a client that sends faster than it is heard: a data channel cannot be made to wait, so past this it is cut."""
 
+LEAST_MESSAGE_BYTES: Final = 1_024
+"""A peer that takes less can be told nothing, not even what it was not told."""
+
 _ENDS: Final = {
     LinkEnd.NEVER_CONNECTED: SessionEnd.NEVER_CONNECTED,
     LinkEnd.CONNECTION_LOST: SessionEnd.CONNECTION_LOST,
@@ -94,6 +97,7 @@ class RtcConnection:
         self._waiting_bytes = 0
         self._has_messages = asyncio.Event()
         self._is_configured = False
+        self._has_channel = asyncio.Event()
 
     @property
     def transport(self) -> Transport:
@@ -133,6 +137,7 @@ class RtcConnection:
             return
         self.end = why
         self._over.set()
+        self._has_channel.set()
         self._track.stop()
         if self._wiring is None:
             return
@@ -205,6 +210,7 @@ class RtcConnection:
         self._has_messages.set()
 
     def _channel_opened(self) -> None:
+        self._has_channel.set()
         asyncio.get_running_loop().call_later(UNCONFIGURED_S, self._listen)
 
     def _lost(self, why: LinkEnd) -> None:
@@ -243,9 +249,13 @@ class RtcConnection:
             engine.report(Played(position))
 
     async def _send_text(self, text: str) -> None:
+        if self._offer.channel is None:
+            return  # a peer that only speaks and listens
+        await self._has_channel.wait()
         size, most = len(text.encode()), self._link.most_message_bytes
         if size > most:
-            self.peer.refuse(_too_large(size, most), "server_error")
+            if most >= LEAST_MESSAGE_BYTES:
+                self.peer.refuse(_too_large(size, most), "server_error")
             return
         await self._link.room()
         self._link.send_text(text)

@@ -23,6 +23,7 @@ from aiortc.rtcsctptransport import (
     ForwardTsnChunk,
     SackChunk,
 )
+from OpenSSL import SSL
 
 from gateway.webrtc.inner_names import replace
 from gateway.webrtc.link_end import LinkEnd
@@ -142,7 +143,7 @@ class DataChannel:
         """aiortc sends from tasks and timers that nobody waits for: a connection that is gone is told elsewhere."""
         try:
             await self._send_data(data)
-        except ConnectionError:
+        except (ConnectionError, SSL.Error):
             logger.debug("> SCTP, but the connection is gone")
 
     # -- the peer's ----------------------------------------------------------------------------------------------

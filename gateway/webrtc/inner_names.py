@@ -23,6 +23,7 @@ METHODS: Final[Mapping[type, Mapping[str, tuple[str, ...]]]] = {
         "data_received": ("data", "component"),
         "get_component_candidates": ("component", "addresses", "timeout"),
         "query_consent": (),
+        "respond_error": ("request", "addr", "protocol", "error_code"),
     },
     StunProtocol: {
         "datagram_received": ("data", "addr"),

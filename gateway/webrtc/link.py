@@ -12,31 +12,27 @@ import asyncio
 import enum
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from aioice import Candidate
 from aiortc import (
-    RTCCertificate,
     RTCDtlsFingerprint,
     RTCDtlsParameters,
     RTCDtlsTransport,
     RTCIceCandidate,
-    RTCIceGatherer,
     RTCIceParameters,
-    RTCIceServer,
     RTCIceTransport,
 )
 from OpenSSL import SSL
 
-from gateway.errors import GatewayError, IllegalStep
-from gateway.realtime.ice_servers import IceServer
-from gateway.webrtc.addresses import SETTING, Addresses, believed
+from gateway.errors import IllegalStep
+from gateway.webrtc.addresses import SETTING, believed
 from gateway.webrtc.answer import LocalSide, setup_for
-from gateway.webrtc.consent import CONSENT_EVERY_S, CONSENT_LIMIT_S, consent_lost
+from gateway.webrtc.consent import consent_lost
 from gateway.webrtc.data_channel import MOST_MESSAGE_BYTES, DataChannel
 from gateway.webrtc.inner_names import replace
 from gateway.webrtc.link_end import LinkEnd
+from gateway.webrtc.link_setup import LinkFailed, LinkSetup, make_certificate
 from gateway.webrtc.offer import Fingerprint, Offer
 from gateway.webrtc.secure_media import SecureMedia
 from gateway.webrtc.source_filter import SourceFilter
@@ -45,17 +41,10 @@ __all__ = ["Link", "LinkEnd", "LinkFailed", "LinkSetup", "make_certificate"]
 
 logger = logging.getLogger(__name__)
 
-CONNECT_LIMIT_S: Final = 10.0
-"""From the offer until all is up. A client that means it needs well under two seconds."""
-
 GATHER_LIMIT_S: Final = 1
 """For STUN and TURN servers to answer; without any it takes about a millisecond."""
 
 _COMPONENT: Final = 1
-
-
-class LinkFailed(GatewayError):
-    """No address, or no server, that the operator has set can be used. The operator's fault."""
 
 
 class Phase(enum.Enum):
@@ -75,29 +64,11 @@ STEPS: Final[dict[Phase, frozenset[Phase]]] = {
 }
 
 
-def make_certificate() -> RTCCertificate:
-    """One for a whole process, valid for 30 days; peers know it by its fingerprint only. Takes 0.1 ms."""
-    return RTCCertificate.generateCertificate()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkSetup:
-    """What all links of a gateway have in common."""
-
-    addresses: Addresses
-    certificate: RTCCertificate
-    servers: tuple[IceServer, ...] = ()
-    """STUN and TURN servers for the gateway itself: the first of each kind is asked for an address."""
-    connect_limit_s: float = CONNECT_LIMIT_S
-    consent_limit_s: float = CONSENT_LIMIT_S
-    consent_every_s: float = CONSENT_EVERY_S
-
-
 class Link:
     """See the module's docstring. `gather`, `local_side`, `connect`, and `close` in every case.
 
-    `on_end` is called once, unless the owner has closed the link before; the owner closes it afterwards.
-    No callback may raise.
+    `on_end` is called once, unless the owner has closed the link before; no message comes after it, sound may until
+    the owner closes the link. Callbacks run on the event loop, as soon as something came, and may not raise.
     """
 
     def __init__(
@@ -121,7 +92,7 @@ class Link:
         self._settled = asyncio.Event()
         self._settled.set()
         self._channel: DataChannel | None = None
-        gatherer = _gatherer(setup.servers)
+        gatherer = setup.make_gatherer()
         self._connection = gatherer._connection
         self._gather_candidates = self._connection.get_component_candidates
         replace(self._connection, "get_component_candidates", self._gather_ours)
@@ -333,19 +304,3 @@ class Link:
             self._connection, limit_s=self._setup.consent_limit_s, every_s=self._setup.consent_every_s
         )
         self._end(LinkEnd.CONNECTION_LOST)
-
-
-def _gatherer(servers: tuple[IceServer, ...]) -> RTCIceGatherer:
-    try:
-        return RTCIceGatherer(
-            iceServers=[
-                RTCIceServer(
-                    urls=server.urls if isinstance(server.urls, str) else list(server.urls),
-                    username=server.username,
-                    credential=server.credential,
-                )
-                for server in servers
-            ]
-        )
-    except ValueError as fault:
-        raise LinkFailed(f"A STUN or TURN server of the gateway cannot be used: {fault}") from fault

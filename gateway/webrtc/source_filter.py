@@ -39,6 +39,9 @@ MOST_SOURCES: Final = 100
 """Addresses that a peer may prove to have in its life: the number of checks of RFC 8445, section 6.1.2.5. Each
 costs us memory and a check sent there."""
 
+_ROLE_CONFLICT: Final = 487
+"""The one error of an authenticated check (RFC 8445, section 7.3.1.1)."""
+
 _COMPONENT: Final = 1
 
 
@@ -57,7 +60,9 @@ class SourceFilter:
         """What the system told of datagrams sent: mostly that there is nobody (ICMP)."""
         self._checked = connection.check_complete
         self._check = connection.check_incoming
+        self._respond_error = connection.respond_error
         replace(connection, "data_received", self._refuse)
+        replace(connection, "respond_error", self._answer_known)
         replace(connection, "check_complete", self._check_complete)
         replace(connection, "check_incoming", self._check_incoming)
 
@@ -137,6 +142,15 @@ class SourceFilter:
                 else:
                     self._held.append(item)
         self._checked(pair)
+
+    def _answer_known(
+        self, request: Message, addr: Source, protocol: StunProtocol, error_code: tuple[int, str]
+    ) -> None:
+        """Errors are for those who know the password: others could have us send more than they do, to anybody."""
+        if error_code[0] == _ROLE_CONFLICT:
+            self._respond_error(request, addr, protocol, error_code)
+        else:
+            self.dropped += 1
 
     def _refuse(self, data: bytes, component: int) -> None:
         """What aioice takes for no STUN after all, or got before `guard`."""

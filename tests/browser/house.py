@@ -72,7 +72,8 @@ async def open_house(
 ) -> AsyncGenerator[House, None]:
     """The gateway on a free port. `routes`: pages of the test's own, on the same origin."""
     cascade = Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
-    # The page is not served where it could not talk; here it comes from elsewhere, as one that a browser kept.
+    # A gateway does not serve the page where it could not talk; it then comes from elsewhere, as one kept open.
+    pages = [] if serves_webrtc else page.routes()
     settings: dict[str, Any] = {"SWITCHBOARD_DEMO_PAGE": "1"} if serves_webrtc else {"SWITCHBOARD_WEBRTC": "0"}
     with tempfile.TemporaryDirectory() as directory:
         keys = Path(directory) / "keys.toml"
@@ -82,5 +83,5 @@ async def open_house(
         else:
             settings |= {"SWITCHBOARD_INSECURE_DEV": "1", "TWILIO_AUTH_TOKEN": "", "TWILIO_ACCOUNT_SID": ""}
         async with running_gateway(providers=cascade, agent=replace(AGENT, fillers=()), **settings) as running:
-            running.gateway.app.router.routes.extend([*page.routes(), *routes])
+            running.gateway.app.router.routes.extend([*pages, *routes])
             yield House(running, base64_of(f"browsers:{_SECRET}") if needs_key else "")

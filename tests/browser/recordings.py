@@ -24,9 +24,9 @@ from simulator.voices import Voices
 
 _VOICES = Voices()
 
-SETTLING_MS: Final = 1500
-"""Silence before the first word: a page needs some hundred milliseconds from its microphone to a connection, and
-what is said before that is heard by nobody."""
+SETTLING_MS: Final = 3000
+"""Silence before the first word: a page needs half a second from its microphone to a connection, and more on a busy
+machine; what is said before that is heard by nobody."""
 
 
 def write_speech(path: Path, parts: Sequence[str | int], *, before_ms: int = SETTLING_MS) -> Path:
@@ -123,7 +123,8 @@ async def words_in(pcm_16k: bytes) -> str:
         return [one.text async for one in transcripts if one.is_final][-1]
 
 
-def loudness(pcm16: bytes) -> float:
-    """Root mean square, of full scale 1."""
-    samples = np.frombuffer(pcm16, dtype="<i2").astype(np.float64) / 32768
-    return float(np.sqrt(np.mean(samples**2))) if samples.size else 0.0
+def pitch_hz(pcm_16k: bytes) -> float:
+    """The strongest frequency of a recording."""
+    samples = np.frombuffer(pcm_16k, dtype="<i2").astype(np.float64)
+    strengths = np.abs(np.fft.rfft(samples))
+    return float(strengths.argmax() * PCM_16K.rate_hz / samples.size)

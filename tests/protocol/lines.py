@@ -94,7 +94,7 @@ class ChannelLine:
     async def send(self, message: str | bytes) -> None:
         size = len(message.encode() if isinstance(message, str) else message)
         assert size <= MOST_MESSAGE_BYTES, f"a message of {size} bytes is too large for a data channel"
-        self.client.send_text(message)
+        await self.client.send_text(message)
         while self._channel.bufferedAmount > MOST_UNSENT_BYTES:
             self._has_room.clear()
             await self._has_room.wait()
@@ -147,13 +147,10 @@ async def by_channel(root_url: str, path: str, *, headers: dict[str, str]) -> As
     """
     parts = urlsplit(path)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    session = {"type": query["intent"]} if "intent" in query else None
-    if parts.path != "/v1/realtime":
-        shape = Shape.INWORLD_JSON if query.get("protocol") == "realtime" else Shape.SEED
+    if parts.path == "/v1/realtime":
+        shape = Shape.OPENAI_SDP
     else:
-        shape = Shape.OPENAI_SDP if session is None else Shape.OPENAI_MULTIPART
+        shape = Shape.INWORLD_JSON if query.get("protocol") == "realtime" else Shape.SEED
     async with WebRtcClient(has_microphone=False) as client:
-        await client.connect(
-            root_url, None, shape=shape, session=session, model=query.get("model"), headers=headers
-        )
+        await client.connect(root_url, None, shape=shape, query=query, headers=headers)
         yield ChannelLine(client)

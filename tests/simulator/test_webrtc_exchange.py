@@ -69,6 +69,13 @@ async def test_a_raw_offer_has_its_content_type_and_the_model_in_the_query() -> 
     assert server.asked[0].query == {"model": "a model/1&x"}
 
 
+@pytest.mark.parametrize(("shape", "model"), [(Shape.OPENAI_SDP, {"model": "m"}), (Shape.INWORLD_JSON, {})])
+async def test_what_more_is_asked_for_stands_in_the_address(shape: Shape, model: dict[str, str]) -> None:
+    server = ThrowawayWebRtc()
+    await exchanged(server, shape, None, "m", {"session_id": "sess_1&x"})
+    assert server.asked[0].query == {"session_id": "sess_1&x", **model}
+
+
 async def test_a_form_has_two_typed_parts() -> None:
     server = ThrowawayWebRtc()
     await exchanged(server, Shape.OPENAI_MULTIPART, SESSION)

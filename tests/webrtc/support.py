@@ -105,7 +105,9 @@ class Rtc:
         self, headers: Mapping[str, str] | None = None, *, path: str = CALLS, sdp: str = CHROMIUM
     ) -> httpx2.Response:
         """An offer of a browser's that will never connect."""
-        return await self.ask("POST", path, SDP | dict(BEARER if headers is None else headers), content=sdp.encode())
+        return await self.ask(
+            "POST", path, SDP | dict(BEARER if headers is None else headers), content=sdp.encode()
+        )
 
     @property
     def seated(self) -> int:

@@ -87,7 +87,12 @@ async def test_what_is_said_to_be_something_else_is_not_read(gateway: Rtc, kind:
 
 
 BAD_SESSIONS = [
-    ("/v1/realtime/calls", "session", {"type": "realtime", "audio": {"output": {"speed": 99}}}, "session.audio.output.speed"),
+    (
+        "/v1/realtime/calls",
+        "session",
+        {"type": "realtime", "audio": {"output": {"speed": 99}}},
+        "session.audio.output.speed",
+    ),
     ("/v1/realtime/webrtc", "sessionConfig", {"turnDetection": {"type": "by-ear"}}, "session.turnDetection.type"),
     ("/v1/realtime/calls", "session", "brief", "session"),
 ]
@@ -111,7 +116,11 @@ async def test_a_form_with_a_bad_session_is_refused_too(gateway: Rtc) -> None:
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [("intent=chat", "invalid_intent"), ("intent=transcription&model=m", "invalid_model"), ("model=", "invalid_model")],
+    [
+        ("intent=chat", "invalid_intent"),
+        ("intent=transcription&model=m", "invalid_model"),
+        ("model=", "invalid_model"),
+    ],
 )
 async def test_what_is_wrong_in_the_address_is_named(gateway: Rtc, query: str, code: str) -> None:
     answer = await gateway.offer(path=f"{CALLS}?{query}")
@@ -140,7 +149,10 @@ async def test_a_key_has_so_many_sessions_and_an_offer_counts(keyed: Rtc) -> Non
 async def test_a_gateway_that_stops_begins_nothing() -> None:
     async with rtc() as gateway:
         gateway.service.running.gateway.drain()
-        for answer in (await gateway.offer(), await gateway.ask("POST", "/v1/realtime/webrtc", json={"sdp": CHROMIUM})):
+        for answer in (
+            await gateway.offer(),
+            await gateway.ask("POST", "/v1/realtime/webrtc", json={"sdp": CHROMIUM}),
+        ):
             assert (answer.status_code, error_of(answer)["code"]) == (503, "draining")
         assert gateway.is_empty
 

@@ -53,7 +53,8 @@ export class Call {
   #channel = null;
   #abort = null;
   #limit = null;
-  #lastError = "";
+  /** Of the last `error` event. */
+  #lastError = null;
   #isAnswering = false;
   #resumes = false;
   #told;
@@ -73,7 +74,7 @@ export class Call {
     if (!this.#to("entering")) return;
     const abort = (this.#abort = new AbortController());
     this.#resumes = resumes;
-    this.#lastError = "";
+    this.#lastError = null;
     if (!resumes) this.sessionId = null;
     try {
       await this.#connect({ key, model, raw, signal: abort.signal });
@@ -127,7 +128,7 @@ export class Call {
       clearTimeout(this.#limit);
       this.sessionId = event.session.id;
     }
-    if (event.type === "error") this.#lastError = event.error.message;
+    if (event.type === "error") this.#lastError = event.error;
     if (event.type === "response.created") this.#isAnswering = true;
     if (event.type === "response.done") this.#isAnswering = false;
     const next = AFTER[event.type]?.(event, this.step) ?? this.step;
@@ -172,9 +173,9 @@ export class Call {
     this.#close();
     if (wasTalking) {
       this.#to("lost");
-      this.#told.fault(lost(this.#lastError));
+      this.#told.fault(lost(this.#lastError?.code));
     } else {
-      this.#fail(this.#lastError ? ended(this.#lastError) : noMedia());
+      this.#fail(this.#lastError ? ended(this.#lastError.message) : noMedia());
     }
   }
 

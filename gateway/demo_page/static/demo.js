@@ -6,7 +6,7 @@
 
 import { Call } from "./call.js";
 import { EventList } from "./events.js";
-import { Fault } from "./faults.js";
+import { endsSession, Fault } from "./faults.js";
 import { Latency } from "./latency.js";
 import { Levels } from "./levels.js";
 import { at, made } from "./pieces.js";
@@ -37,7 +37,14 @@ const levels = new Levels({ mic: at("mic-level"), agent: at("agent-level") });
 const call = new Call({ step: showStep, event: showEvent, sound: showSound, fault: showFault });
 
 /** Of this tab only: never written anywhere. */
-let key = "";
+let key = keyInAddress();
+
+/** `switchboard demo` prints an address with the key behind the #, which no browser sends; nor does it stay there. */
+function keyInAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("key") ?? "";
+  if (given) history.replaceState(null, "", location.pathname + location.search);
+  return given;
+}
 
 function start({ resumes = false } = {}) {
   levels.wake();
@@ -82,7 +89,7 @@ function showEvent(event, direction) {
 /** An error does not end a conversation, but who waits for an answer should know. */
 function showTrouble(event) {
   const error = event.type === "error" ? event.error : event.response?.status_details?.error;
-  if (error && !HARMLESS.includes(error.code)) {
+  if (error && !HARMLESS.includes(error.code) && !endsSession(error.code)) {
     showFault(new Fault(error.message ?? "The agent could not answer.", "The conversation goes on."));
   }
 }
@@ -185,6 +192,5 @@ Object.defineProperty(globalThis, "switchboard", {
     },
     loudness: (whose) => levels.loudness(whose),
     loudest: (whose) => levels.loudest(whose),
-    peakHz: (whose) => levels.peakHz(whose),
   }),
 });

@@ -41,14 +41,16 @@ export const noMedia = () =>
   );
 
 /** A refusal: its status, and the words of its body (Realtime reference, section H.1). */
-export async function refusalFault(response) {
+export async function refusalFault(response, { hadKey = false } = {}) {
   const body = await response.json().catch(() => ({}));
   const said = body.error?.message ?? body.message ?? "";
   switch (response.status) {
     case 401:
-      return new Fault("This gateway asks for an API key.", `${said} Enter one that may open Realtime sessions.`.trim(), {
-        needsKey: true,
-      });
+      return new Fault(
+        hadKey ? "The gateway does not know that API key." : "This gateway asks for an API key.",
+        "Enter one that may open Realtime sessions.",
+        { needsKey: true },
+      );
     case 403:
       return new Fault("This may not be done with that key.", said || "Enter another key.", { needsKey: true });
     case 404:
@@ -72,5 +74,13 @@ export const shaky = () => new Fault("The connection is interrupted.", "It may c
 
 export const ended = (reason) => new Fault(reason, "Try again.");
 
-export const lost = (reason) =>
-  new Fault(reason || "The connection was lost.", "Press “Go on” to take up the conversation where it was.");
+/** Errors after which a session ends, by their codes; what the gateway says then is meant for programs. */
+const ENDINGS = {
+  server_stopping: "The gateway is stopping.",
+  session_expired: "This conversation has had the longest time the gateway allows.",
+};
+
+export const endsSession = (code) => code in ENDINGS;
+
+export const lost = (code) =>
+  new Fault(ENDINGS[code] ?? "The connection was lost.", "Press “Go on” to take up the conversation where it was.");

@@ -7,11 +7,11 @@ const address = (path) => new URL(`v1/realtime/${path}`, document.baseURI);
 
 const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
 
-async function ask(url, options) {
+async function ask(url, options, about) {
   const response = await fetch(url, { cache: "no-store", credentials: "omit", ...options }).catch((error) => {
     throw error.name === "AbortError" ? error : unreachable();
   });
-  if (!response.ok) throw await refusalFault(response);
+  if (!response.ok) throw await refusalFault(response, about);
   return response;
 }
 
@@ -19,12 +19,9 @@ async function ask(url, options) {
 export async function clientSecret(key, model, signal) {
   const session = { type: "realtime", audio: { input: { transcription: {} } } };
   if (model) session.model = model;
-  const response = await ask(address("client_secrets"), {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...bearer(key) },
-    body: JSON.stringify({ session }),
-    signal,
-  });
+  const headers = { "Content-Type": "application/json", ...bearer(key) };
+  const options = { method: "POST", headers, body: JSON.stringify({ session }), signal };
+  const response = await ask(address("client_secrets"), options, { hadKey: Boolean(key) });
   return response.json();
 }
 

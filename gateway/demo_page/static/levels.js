@@ -60,16 +60,6 @@ export class Levels {
     return this.#lanes[whose].loudest;
   }
 
-  /** The strongest frequency just now, in Hz; 0 without sound. */
-  peakHz(whose) {
-    const { analyser } = this.#lanes[whose];
-    if (!analyser || this.loudness(whose) === 0) return 0;
-    const strengths = new Float32Array(analyser.frequencyBinCount);
-    analyser.getFloatFrequencyData(strengths);
-    const strongest = strengths.indexOf(Math.max(...strengths));
-    return (strongest * this.#context.sampleRate) / analyser.fftSize;
-  }
-
   #draw(nowMs) {
     this.#lastMs = nowMs;
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -169,6 +169,35 @@ async def test_a_check_with_the_wrong_password_teaches_no_address() -> None:
         assert at.queued() == []
 
 
+async def test_strangers_get_no_answer_which_could_be_meant_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with gate() as at:
+        answers: list[int | None] = []
+        monkeypatch.setattr(
+            StunProtocol, "send_stun", lambda self, message, addr: answers.append(message.error_code)
+        )
+        at.knock(password="x" * 22)
+        at.take(bytes(Message(Method.BINDING, Class.REQUEST)))
+        at.take(bytes(Message(Method.ALLOCATE, Class.REQUEST)))
+        assert (answers, at.filter.dropped) == ([], 3)
+        at.knock()
+        assert answers == [None]
+        at.connection.ice_controlling, at.connection._tie_breaker = True, 2**64 - 1
+        at.knock()
+        assert answers == [None, 487]
+
+
+async def test_checks_before_we_connect_fill_no_memory() -> None:
+    async with gate() as at:
+        at.connection._early_checks_done = False
+        for number in range(500):
+            at.knock(("127.0.0.2", 1_024 + number), password="x" * 22)
+        assert len(at.connection._early_checks) == 0
+        for number in range(500):
+            at.knock(("127.0.0.2", 1_024 + number))
+        assert len(at.connection._early_checks) == 100
+        assert at.connection.remote_candidates == []
+
+
 async def test_a_flood_of_checks_from_many_ports_teaches_only_so_many_addresses() -> None:
     async with gate() as at:
         for port in range(1_024, 1_024 + 3 * MOST_SOURCES):
