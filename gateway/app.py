@@ -251,6 +251,8 @@ class _House:
             end_of_turn=end_of_turn,
             agent=self.agent,
             backend=self.backend,
+            toolbox=self.tools.toolbox if self.settings.demo_page else None,
+            phrasebook=self.phrasebook,
             limits=self.limits,
             mcp=self.mcp,
             make_id=self.make_id,

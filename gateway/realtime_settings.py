@@ -128,5 +128,6 @@ DEMO_PAGE: Final = declared(
     "SWITCHBOARD_DEMO_PAGE",
     False,
     switch,
-    "1 serves /demo, a page to talk to the agent from a browser.",
+    "1 serves /demo, a page to talk to the agent from a browser, and runs the agent's tools in sessions that are "
+    "begun with ?agent=1, as the page's are.",
 )

@@ -20,12 +20,15 @@ from aiortc import (
     RTCCertificate,
     RTCDataChannel,
     RTCDataChannelParameters,
+    RTCDtlsParameters,
     RTCDtlsTransport,
+    RTCIceCandidate,
     RTCIceGatherer,
+    RTCIceParameters,
     RTCIceTransport,
     RTCSctpTransport,
 )
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import SessionDescription
 
 from simulator.errors import SimulatorError
 from simulator.loopback_ice import LOOPBACK
@@ -89,12 +92,15 @@ class LightPeer:
         self._sequence = secrets.randbits(15)  # far from its end, as senders begin (RFC 3711, section 3.3.1)
         self._timestamp = secrets.randbits(32)
         self._is_closed = False
+        self._gathering: asyncio.Task[None] | None = None
         self.overhead_bytes = _HEADER.size
         """Of each packet, beside its payload: RTP's header and, once one was sent, the tag of SRTP."""
 
     async def offer(self) -> str:
         """Gather, and tell it all in SDP: one section of sound, one of data, bundled."""
-        await self._ice.iceGatherer.gather()
+        # A task of its own: cancelled between binding a socket and keeping it, it would leave it open.
+        self._gathering = asyncio.create_task(self._ice.iceGatherer.gather())
+        await asyncio.shield(self._gathering)
         for protocol in self._connection._protocols:
             # Set on the object, where asyncio, uvloop and aioice look for each datagram.
             vars(protocol)["datagram_received"] = self._entrance(protocol.datagram_received)
@@ -122,16 +128,16 @@ class LightPeer:
 
     async def connect(self, answer_sdp: str) -> None:
         """Until the data channel is open; the caller bounds the wait. Raises `NotConnected`."""
-        media = _first_section(answer_sdp)
-        for candidate in media.ice_candidates:
+        ice, dtls, candidates = _read(answer_sdp)
+        for candidate in candidates:
             await self._ice.addRemoteCandidate(candidate)
         await self._ice.addRemoteCandidate(None)
-        await self._ice.start(media.ice)
+        await self._ice.start(ice)
         if self._ice.state != "completed":
             raise NotConnected(f"ICE has ended {self._ice.state}")
         # Its role is ours: "active" opens, so the other side is the server (RFC 8842, section 5.3).
-        self._dtls._set_role("server" if media.dtls.role == "client" else "client")
-        await self._dtls.start(media.dtls)
+        self._dtls._set_role("server" if dtls.role == "client" else "client")
+        await self._dtls.start(dtls)
         if self._dtls.state != "connected":
             raise NotConnected(f"DTLS has ended {self._dtls.state}")
         pair = self._connection._nominated[_COMPONENT]
@@ -170,6 +176,8 @@ class LightPeer:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._gathering is not None:
+            await asyncio.wait((self._gathering,))
         await self._sctp.stop()
         await self._dtls.stop()
         await self._ice.stop()
@@ -190,12 +198,12 @@ class LightPeer:
         return receive
 
 
-def _first_section(answer_sdp: str) -> MediaDescription:
-    """All is bundled into it."""
+def _read(answer_sdp: str) -> tuple[RTCIceParameters, RTCDtlsParameters, list[RTCIceCandidate]]:
+    """Of the first section, into which all is bundled."""
     sections = SessionDescription.parse(answer_sdp).media
-    if not sections or not sections[0].port or not sections[0].dtls:
+    if not sections or not sections[0].port or sections[0].dtls is None or sections[0].ice is None:
         raise NotConnected("the answer takes no sound")
-    return sections[0]
+    return sections[0].ice, sections[0].dtls, sections[0].ice_candidates
 
 
 async def _ask_nobody() -> None:

@@ -104,6 +104,7 @@ def join_talk(number: int, script: TalkScript, tally: TalkTally, rng: random.Ran
 
 def join_echo(marks: int) -> Join:
     """For a server that echoes: the first so many sessions mark their sound and listen for it."""
+
     def join(number: int, script: TalkScript, tally: TalkTally, rng: random.Random) -> Session:
         return MarkSession(script, tally, rng) if number < marks else EchoSession(script, tally, rng)
 
@@ -154,13 +155,16 @@ class WebrtcLoad:
         self.offer_to_answer: list[float] = []
         """Milliseconds from a request's leaving to its answer's coming, of all sessions so far."""
         self._offered_s: list[tuple[_Client, float]] = []
+        """All that were opened, lost ones as well, and when they were offered."""
         self.failed = 0
         """Sessions that could not be opened, or were lost."""
         self.first_failure: str | None = None
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
-        self._ticking = asyncio.create_task(self._run())  # ended by `__aexit__`; a group would need a task of its own
+        self._ticking = asyncio.create_task(
+            self._run()
+        )  # ended by `__aexit__`; a group would need a task of its own
         return self
 
     async def __aexit__(
@@ -168,7 +172,7 @@ class WebrtcLoad:
     ) -> None:
         self._ticking.cancel()
         await asyncio.gather(self._ticking, return_exceptions=True)
-        await asyncio.gather(*(one.peer.close() for phase in self._phases for one in phase))
+        await asyncio.gather(*(client.peer.close() for client, _ in self._offered_s))
         await self._http.close()
 
     @property
@@ -204,7 +208,7 @@ class WebrtcLoad:
         except (OSError, TimeoutError, SimulatorError, aiohttp.ClientError) as error:
             await client.peer.close()
             words = f"{error.status}" if isinstance(error, OfferRefused) else ""
-            self._fail(f"not opened: {words or error or type(error).__name__}")
+            self._fail(f"not opened: {words or str(error) or type(error).__name__}")
             return
         except BaseException:
             await client.peer.close()

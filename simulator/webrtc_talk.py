@@ -74,6 +74,7 @@ class TalkTally:
     """Of them, those of phrases."""
     received: int = 0
     received_loud: int = 0
+    """Of them, those with sound; an echo's are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +313,6 @@ class EchoSession:
         """See `TalkSession`."""
         if self.is_measured:
             self._tally.received += 1
-            self._tally.received_loud += size_bytes >= LOUD_BYTES
 
     def tick(self, now: float) -> tuple[bytes, list[str]]:
         """See `TalkSession`."""

@@ -1,8 +1,8 @@
 """Where a session's CPU goes: each part of its way measured alone, in this process, per frame of 20 ms.
 
-The same objects as in a session, fed with the simulator's clips in Opus, as fast as they go; what is told is CPU of
-all threads. Caches are warmer here than among many sessions, so the parts come to less than what a server under load
-uses for them: shares say more than sums. What no part covers (HTTP, ICE, answers, events) is in the rest.
+The same objects as in a session, fed with the simulator's clips in Opus, as fast as they go; what is told is CPU
+of all threads. Caches are warmer here than among many sessions, so the parts come to less than what a server under
+load uses for them: shares say more than sums. What no part covers (ICE, answers, events) is in the rest.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Delays:
     buffer_mean: float
     """Of that, what packets waited in the jitter buffer for their turn."""
     outbound_mean: float
-    """From a voice's giving the sound until it has left: the wait for the next packet, rate, the encoder's delay."""
+    """From a voice's giving the sound until it has left: the wait for the next packet, and the encoder's delay."""
     outbound_least: float
     outbound_most: float
 

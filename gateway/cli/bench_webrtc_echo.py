@@ -1,4 +1,4 @@
-"""The gateway's own peer connections with an echo behind them, and no session: what transport alone costs and takes.
+"""The gateway's own peer connections with an echo behind them, and no session: what transport costs and takes.
 
 The same `Link` and `Track` that a session has. What the track hears, at the rate of a session, it says; what comes
 by the data channel goes back. Beside the floor it shows what our transport does of the same work, and beside the

@@ -1,7 +1,7 @@
 """A run of the WebRTC benchmark: three servers on one core, the load on another, in turns.
 
-The servers are up all the time; each level opens its sessions on one of them, measures, and ends them all. A session
-that is only held would go on costing: the other side sends sound as long as there is a connection.
+The servers are up all the time; each level opens its sessions on one of them, measures, and ends them all. A
+session that is only held would go on costing: the other side sends sound as long as there is a connection.
 """
 
 from __future__ import annotations
@@ -77,8 +77,10 @@ class Figures:
     first_error: str | None
     cpu_percent: float
     cpu_ms_per_session_s: float
+    cpu_ms_per_added_session_s: float | None
+    """Beyond the first, which pays for what the process does anyway: its clocks, the thread that finds speech."""
     sessions_by_cpu: int | None
-    """That would fill a core, by what a session costs at this level; not measured."""
+    """That would fill the core, by what an added session costs at this level; computed, not measured."""
     rss_mb: float
     rss_kb_per_added_session: float | None
     offer_to_answer_p50: float | None
@@ -106,14 +108,23 @@ class Figures:
     sound_in_percent: float | None
     """Of the packets sent to the server, those of speech."""
     sound_out_percent: float | None
-    """Of the packets that came, those with sound; of an echo all are coded."""
+    """Of the packets that came, those with sound; not told of an echo, which codes them all."""
     turns: int
     unanswered: int
     generator_lateness_p99: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What a server uses with its first session."""
+
+    cpu_share: float
+    """Of the core."""
+    rss_bytes: int
+
+
 class Rig:
-    """One server, and a load for each level. `best` is its highest level that was sustained, of those in `levels`."""
+    """One server, and a load for each level. `best` is its highest that was sustained, of those in `levels`."""
 
     def __init__(self, name: str, server: Server, join: Join, token: str, script: TalkScript) -> None:
         self.name = name
@@ -124,8 +135,7 @@ class Rig:
         self._join = join
         self._target = RtcTarget(f"http://{HOST}:{server.port}", token)
         self._script = script
-        self._alone: Used | None = None
-        """With its first session."""
+        self._alone: Alone | None = None
         self._tries = 0
         self._wanted = 0
 
@@ -162,12 +172,17 @@ class Rig:
         self.is_full = self._tries >= TRIES or figures.failed > 0
         return figures
 
+    async def _with_one(self) -> Alone:
+        before, began = self._server.used(), asyncio.get_running_loop().time()
+        await asyncio.sleep(SETTLE_S)
+        after, took_s = self._server.used(), asyncio.get_running_loop().time() - began
+        return Alone((after.cpu_s - before.cpu_s) / took_s, after.rss_bytes)
+
     async def _grow(self, load: WebrtcLoad, options: Options) -> None:
         while load.sessions + load.failed < self._wanted:
             await load.add()
             if self._alone is None:
-                await asyncio.sleep(SETTLE_S)
-                self._alone = self._server.used()
+                self._alone = await self._with_one()
             await asyncio.sleep(1 / options.rate)
         try:
             async with asyncio.timeout(JOIN_LIMIT_S):
@@ -235,15 +250,16 @@ def _log() -> Path:
 
 
 def _figures(
-    name: str, load: WebrtcLoad, measured: Measured, cpu_share: float, alone: Used | None, after: Used
+    name: str, load: WebrtcLoad, measured: Measured, cpu_share: float, alone: Alone | None, after: Used
 ) -> Figures:
     talk, sessions = measured.talk, load.sessions
     late_ms, own_ms = percentile(measured.lateness, 99), percentile(measured.own_lateness, 99)
     is_whole = not measured.deaf and measured.lost <= LOST_SHARE * max(1, talk.received)
     is_on_time = late_ms is not None and late_ms < LATE_MS
-    rss_kb = None
+    added_kb = added_share = None
     if alone is not None and sessions > 1:
-        rss_kb = round((after.rss_bytes - alone.rss_bytes) / 1e3 / (sessions - 1), 1)
+        added_kb = (after.rss_bytes - alone.rss_bytes) / 1e3 / (sessions - 1)
+        added_share = (cpu_share - alone.cpu_share) / (sessions - 1)
     return Figures(
         server=name,
         sessions=sessions,
@@ -255,9 +271,10 @@ def _figures(
         first_error=talk.first_error,
         cpu_percent=round(100 * cpu_share, 1),
         cpu_ms_per_session_s=round(1000 * cpu_share / max(1, sessions), 3),
-        sessions_by_cpu=int(sessions / cpu_share) if cpu_share else None,
+        cpu_ms_per_added_session_s=None if added_share is None else round(1000 * added_share, 3),
+        sessions_by_cpu=int(sessions + (1 - cpu_share) / added_share) if added_share and added_share > 0 else None,
         rss_mb=round(after.rss_bytes / 1e6, 1),
-        rss_kb_per_added_session=rss_kb,
+        rss_kb_per_added_session=None if added_kb is None else round(added_kb, 1),
         offer_to_answer_p50=percentile(load.offer_to_answer, 50),
         offer_to_answer_p95=percentile(load.offer_to_answer, 95),
         offer_to_packet_p50=percentile(load.offer_to_packet, 50),
@@ -280,7 +297,7 @@ def _figures(
         voice_to_voice_p95=percentile(talk.voice_to_voice, 95),
         beyond_silence_p50=percentile([took - SILENCE_MS for took in talk.voice_to_voice], 50),
         sound_in_percent=_percent(talk.sent_loud, talk.sent),
-        sound_out_percent=_percent(talk.received_loud, talk.received),
+        sound_out_percent=_percent(talk.received_loud, talk.received) if talk.received_loud else None,
         turns=len(talk.ask_to_sound) + len(talk.stop_to_sound) + len(talk.mouth_to_ear),
         unanswered=talk.unanswered,
         generator_lateness_p99=own_ms,

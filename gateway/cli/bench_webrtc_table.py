@@ -12,8 +12,8 @@ ROWS: Final = (
     ("sessions, failed, errors", "{sessions} · {failed} · {errors}"),
     ("sustained", "{sustained}"),
     ("CPU of the core", "{cpu_percent} %"),
-    ("CPU per session-second", "{cpu_ms_per_session_s} ms"),
-    ("sessions per core, by CPU", "{sessions_by_cpu}"),
+    ("CPU per session-second, of an added one", "{cpu_ms_per_session_s} ms · {cpu_ms_per_added_session_s} ms"),
+    ("sessions per core, computed", "{sessions_by_cpu}"),
     ("memory, per added session", "{rss_mb} MB · {rss_kb_per_added_session} kB"),
     ("offer to answer p50 / p95", "{offer_to_answer_p50} / {offer_to_answer_p95} ms"),
     ("offer to first packet p50 / p95", "{offer_to_packet_p50} / {offer_to_packet_p95} ms"),
@@ -42,27 +42,38 @@ def summary_of(levels: Mapping[str, Sequence[dict[str, Any]]], is_full: Mapping[
     carried, least = summary["gateway_sessions_per_core"], summary["floor_sessions_per_core"]
     return summary | {
         "sessions_ratio": _share(carried, least) if carried else None,
-        "transport_cpu_of_floor": _share(
-            transport[0]["cpu_ms_per_session_s"], floor[0]["cpu_ms_per_session_s"]
-        ),
+        "transport_cpu_of_floor": _share(transport[0]["cpu_ms_per_session_s"], floor[0]["cpu_ms_per_session_s"]),
+        "transport_added_cpu_of_floor": _added(transport[0], floor[0]),
+        "gateway_added_cpu_of_floor": _added(gateway[0], floor[0]),
         "gateway_cpu_of_floor": _share(gateway[0]["cpu_ms_per_session_s"], floor[0]["cpu_ms_per_session_s"]),
-        "floor_mouth_to_ear_p50": floor[0]["mouth_to_ear_p50"],
-        "transport_mouth_to_ear_p50": transport[0]["mouth_to_ear_p50"],
+        "floor_mouth_to_ear_p50": _calm(floor)["mouth_to_ear_p50"],
+        "transport_mouth_to_ear_p50": _calm(transport)["mouth_to_ear_p50"],
         "believable": all(one["believable"] for rig in levels.values() for one in rig if one["sustained"])
         and not (is_full["floor"] and floor[-1]["cpu_percent"] < IDLE_PERCENT),
     }
+
+
+def _calm(levels: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first level that was sustained: past what a server can carry, delay has no end."""
+    return next((one for one in levels if one["sustained"]), levels[0])
 
 
 def _share(part: float, whole: float) -> float | None:
     return round(part / whole, 2) if whole else None
 
 
+def _added(one: dict[str, Any], floor: dict[str, Any]) -> float | None:
+    part, whole = one["cpu_ms_per_added_session_s"], floor["cpu_ms_per_added_session_s"]
+    return None if part is None or whole is None else _share(part, whole)
+
+
 def told(summary: dict[str, Any], *, stepped: bool) -> list[str]:
     """The same for people."""
     figures = {name: _shown(value) for name, value in summary.items()}
     lines = [
-        "At {at_sessions} sessions a session costs {gateway_cpu_of_floor} of the CPU of stock aiortc's echo; "
-        "our own echo costs {transport_cpu_of_floor} of it.".format(**figures),
+        "At {at_sessions} sessions a session costs {gateway_cpu_of_floor} of the CPU of stock aiortc's echo, each "
+        "added one {gateway_added_cpu_of_floor}; our own echo {transport_cpu_of_floor} and "
+        "{transport_added_cpu_of_floor}.".format(**figures),
         "Mouth to ear our connections add {transport_mouth_to_ear_p50} ms, stock ones "
         "{floor_mouth_to_ear_p50} ms.".format(**figures),
     ]
@@ -99,7 +110,7 @@ def table(figures: Sequence[dict[str, Any]]) -> str:
 
 def profile_table(profile: dict[str, Any]) -> str:
     """The parts of a session's way, and what they come to of what it was measured to cost; then the delays."""
-    measured = profile["measured_ms_per_session_s"]
+    measured = profile["measured_ms_per_session_s"] or 0.0
     rows = [("alone, best of three", "a frame", "a session-second", "share")]
     rows += [
         (
@@ -114,13 +125,13 @@ def profile_table(profile: dict[str, Any]) -> str:
     rows += [
         ("all of these", "", f"{parts:.2f} ms", _percent(parts, measured)),
         ("the rest, and colder caches", "", f"{measured - parts:.2f} ms", _percent(measured - parts, measured)),
-        (f"measured, at {profile['at_sessions']} sessions", "", f"{measured:.2f} ms", ""),
+        (f"measured, an added session at {profile['at_sessions']}", "", f"{measured:.2f} ms", ""),
     ]
     return _aligned(rows) + (
-        "\n\nOn a perfect network, by a counted clock: a packet's sound reaches the session {inbound_mean} ms after "
-        "it came ({inbound_least} to {inbound_most}), of which it waits {buffer_mean} ms in the jitter buffer; what "
-        "a voice gives has left after {outbound_mean} ms ({outbound_least} to {outbound_most}), 6.5 of them the "
-        "encoder's.".format(**profile["delays"])
+        "\n\nOn a perfect network, by a counted clock: a packet's sound reaches the session {inbound_mean} ms "
+        "after it came ({inbound_least} to {inbound_most}), of which it waits {buffer_mean} ms in the jitter "
+        "buffer; what a voice gives has left after {outbound_mean} ms ({outbound_least} to {outbound_most}), 6.5 "
+        "of them the encoder's.".format(**profile["delays"])
     )
 
 

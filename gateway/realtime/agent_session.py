@@ -1,7 +1,7 @@
 """The session a client gets before it has asked for anything: the agent's, in the protocol's defaults.
 
 The tools of the agent are not in it: those are run here, for its own phone calls, while a client of the protocol
-brings functions of its own and runs them.
+brings functions of its own and runs them. Only a session that is asked for as the agent's own (`?agent=1`) has them.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from gateway.errors import ConfigRefused
 from gateway.realtime.handshake import Wanted
 from pipeline.agent import Agent
+from pipeline.backchannel import provider_data_of
 from pipeline.dialects import Dialect
 from pipeline.events.config import SessionConfig, Transcription
 from pipeline.events.refusal import BadEvent
 from pipeline.kept_conversation import KeptConversation, configured
 from pipeline.limits import MIB, Limits
 from pipeline.session_object import merged, shown
+from pipeline.toolbox import Toolbox
 
 
 def default_config(agent: Agent, *, model: str | None = None, is_transcription: bool = False) -> SessionConfig:
@@ -32,6 +36,24 @@ def default_config(agent: Agent, *, model: str | None = None, is_transcription: 
     )
 
 
+ON_THE_TELEPHONE = frozenset({"transfer", "send_digits", "collect_digits"})
+"""Tools that a browser has no use for."""
+
+
+def agents_config(agent: Agent, toolbox: Toolbox | None) -> SessionConfig:
+    """As a phone call of the agent's begins, in the protocol's formats. Raises `ConfigRefused`."""
+    if toolbox is None:
+        words = "This gateway runs its agent's tools for no client. Its operator sets SWITCHBOARD_DEMO_PAGE=1."
+        raise ConfigRefused("invalid_value", words, "agent")
+    return msgspec.structs.replace(
+        default_config(agent),
+        transcription=Transcription(),
+        turn_detection=agent.turn_detection,
+        tools=tuple(tool for tool in toolbox.described if tool.name not in ON_THE_TELEPHONE),
+        provider_data=provider_data_of(agent.backchannel),
+    )
+
+
 def config_for(
     wanted: Wanted,
     agent: Agent,
@@ -40,13 +62,17 @@ def config_for(
     serves_mcp: bool = False,
     session: object = None,
     kept: KeptConversation | None = None,
+    toolbox: Toolbox | None = None,
 ) -> SessionConfig:
     """What a connection begins with; a client secret's session stands above what the address says, that of a
     conversation it goes on with above both, and a session object sent along above all.
 
     Raises `ConfigRefused`.
     """
-    config = default_config(agent, model=wanted.model, is_transcription=wanted.is_transcription)
+    if wanted.is_agents:
+        config = agents_config(agent, toolbox)
+    else:
+        config = default_config(agent, model=wanted.model, is_transcription=wanted.is_transcription)
     credential = wanted.credential
     # A connection that speaks beta could not be told of a server's calls, whatever its secret was made with.
     serves_mcp = serves_mcp and wanted.dialect is not Dialect.BETA

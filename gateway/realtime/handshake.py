@@ -41,6 +41,8 @@ class Wanted:
     is_transcription: bool = False
     call_id: str | None = None
     """The session to join; None: a new one."""
+    is_agents: bool = False
+    """The agent's own, as a phone call's is: it greets, and its tools are run here."""
 
 
 def is_inworlds(scope: Asgi) -> bool:
@@ -94,7 +96,11 @@ def admitted(scope: Asgi, door: Door, *, serves_beta: bool) -> Wanted:
     credential.demand(Scope.REALTIME)
     is_transcription = _is_transcription(query) or credential.is_transcription
     return Wanted(
-        dialect=dialect, credential=credential, model=query.get("model"), is_transcription=is_transcription
+        dialect=dialect,
+        credential=credential,
+        model=query.get("model"),
+        is_transcription=is_transcription,
+        is_agents=query.get("agent") == "1" and not is_transcription,
     )
 
 
@@ -113,7 +119,11 @@ def signalled(scope: Asgi, credential: Credential, *, is_json: bool, session: ob
     if isinstance(session, dict) and session.get("type") == "transcription":
         is_transcription = True
     return Wanted(
-        dialect=dialect, credential=credential, model=query.get("model"), is_transcription=is_transcription
+        dialect=dialect,
+        credential=credential,
+        model=query.get("model"),
+        is_transcription=is_transcription,
+        is_agents=query.get("agent") == "1" and not is_transcription,
     )
 
 

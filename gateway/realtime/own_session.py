@@ -50,6 +50,8 @@ class Opening:
     """Of its peer connection."""
     plays: bool = False
     """Its sound leaves by a line of its own, beside the events."""
+    is_agents: bool = False
+    """The agent greets, and its tools are run here."""
     kept: Kept | None = None
     """What it goes on with."""
     freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,7 +74,8 @@ async def hold(studio: Studio, opening: Opening, connect: Connect) -> None:
 
 async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTools | None) -> None:
     life_s, opened_at_s = studio.settings.realtime_session_s, studio.unix_now()
-    session, owner = _session(studio, opening), opening.credential.owner
+    toolbox = studio.toolbox if opening.is_agents and studio.toolbox is not None else Toolbox(())
+    session, owner = _session(studio, opening, toolbox), opening.credential.owner
     wiring = Wiring(
         wire=_wire(studio, opening, opened_at_s, opened_at_s + life_s),
         floor=Floor(),
@@ -87,11 +90,12 @@ async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTool
         studio.backend,
         line.transport,
         activity=studio.activity,
-        toolbox=Toolbox(()),
+        toolbox=toolbox,
         observe=Chronicle(None, studio.metrics, studio.now, call_sid=session.id, tally=tally).note,
         now=studio.now,
         end_of_turn=studio.end_of_turn,
         mcp=mcp,
+        phrasebook=studio.phrasebook if opening.is_agents else None,
     )
     live = LiveSession(
         id=session.id,
@@ -110,7 +114,7 @@ async def _hold(studio: Studio, opening: Opening, connect: Connect, mcp: McpTool
         log.info("realtime session opened", extra=told)
         began_s = studio.now()
         with studio.metrics.realtime_sessions_active.track_inprogress(), studio.directory.listed(live):
-            was_open = await _converse(studio, live, line, life_s)
+            was_open = await _converse(studio, opening, live, line, life_s)
             await asyncio.shield(_keep(studio, opening, live, line.end or SessionEnd.FAULT, was_open=was_open))
         reason, seconds = line.end or SessionEnd.FAULT, round(studio.now() - began_s, 3)
         studio.metrics.realtime_sessions.labels(opening.dialect.value, opening.transport, reason.value).inc()
@@ -131,13 +135,16 @@ def _wire(studio: Studio, opening: Opening, opened_at_s: float, expires_at_s: fl
     )
 
 
-def _session(studio: Studio, opening: Opening) -> Session:
+def _session(studio: Studio, opening: Opening, toolbox: Toolbox) -> Session:
     return Session(
         opening.config,
         studio.make_id,
         id=opening.session_id,
         plays=opening.plays,
         has_channel=opening.plays,
+        own_tools=toolbox.names,
+        patient_tools=toolbox.patient,
+        apology=studio.agent.apology if opening.is_agents else "",
         limits=studio.limits,
         takes_images=studio.backend.takes_images,
         hears_sound=studio.backend.hears_sound,
@@ -173,13 +180,13 @@ def ingress_of(studio: Studio, live: LiveSession, line: Line, direct: Direct | N
     )
 
 
-async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) -> bool:
+async def _converse(studio: Studio, opening: Opening, live: LiveSession, line: Line, life_s: int) -> bool:
     """Whether its client was there at all."""
     was_open = False
     try:
         was_open = await line.opened(live.engine)
         if was_open:
-            await _live(studio, live, line, life_s)
+            await _live(studio, live, line, life_s, _greeting(studio, opening))
     except Exception:
         log.exception("the session failed by a fault of ours")
         line.finish(SessionEnd.FAULT)
@@ -188,14 +195,22 @@ async def _converse(studio: Studio, live: LiveSession, line: Line, life_s: int) 
     return was_open
 
 
-async def _live(studio: Studio, live: LiveSession, line: Line, life_s: int) -> None:
+def _greeting(studio: Studio, opening: Opening) -> str:
+    """What the agent begins with, in a session of its own."""
+    if not opening.is_agents:
+        return ""
+    return studio.agent.greeting if opening.kept is None else studio.agent.welcome_back
+
+
+async def _live(studio: Studio, live: LiveSession, line: Line, life_s: int, greeting: str) -> None:
     expiry = asyncio.get_running_loop().call_later(life_s, line.finish, SessionEnd.EXPIRED)
     try:
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(line.peer.write())
             # Begins once the engine waits: the first event of all is `session.created`.
             reading = tasks.create_task(line.read(ingress_of(studio, live, line, line.direct)))
-            await live.engine.run()
+            if await live.engine.run(greeting) is not None:
+                line.finish(SessionEnd.HUNG_UP)
             reading.cancel()
             await _say_goodbye(line, live, life_s)
             writing.cancel()

@@ -17,7 +17,9 @@ from gateway.settings import Settings
 from pipeline.agent import Agent
 from pipeline.limits import Limits
 from pipeline.mcp_errands import McpTools
+from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
+from pipeline.toolbox import Toolbox
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 from pipeline.worker import Remote
@@ -35,6 +37,10 @@ class Studio:
     activity: SpeechActivity
     agent: Agent
     backend: Cascade | Remote
+    toolbox: Toolbox | None
+    """The agent's own tools, for sessions that are the agent's; None: there are no such sessions."""
+    phrasebook: Phrasebook
+    """What the agent says to who waits, in the same."""
     limits: Limits
     make_id: Callable[[str], str]
     admits: Callable[[], bool]

@@ -76,13 +76,16 @@ class RealtimeSocket:
             return lambda *line: join(studio, wanted.dialect, session, *line)
         async with taken_back(studio, query_of(scope).get("session_id"), wanted.credential) as kept:
             old = kept.conversation if kept else None
-            config = config_for(wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, kept=old)
+            config = config_for(
+                wanted, studio.agent, studio.limits, serves_mcp=studio.serves_mcp, kept=old, toolbox=studio.toolbox
+            )
             freed = places.enter_context(studio.directory.seat(wanted.credential.owner))
         opening = Opening(
             dialect=wanted.dialect,
             credential=wanted.credential,
             config=config,
             session_id=new_session_id(),
+            is_agents=wanted.is_agents,
             kept=kept,
             freed=freed,
         )

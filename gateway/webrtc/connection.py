@@ -87,6 +87,7 @@ class RtcConnection:
             send_rtcp=self._link.send_rtcp,
             hear=self._hear,
             played=self._played,
+            failed=lambda: self.finish(SessionEnd.FAULT),
         )
         self.end: SessionEnd | None = None
         self._over = asyncio.Event()

@@ -61,6 +61,7 @@ async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
             serves_mcp=studio.serves_mcp,
             kept=kept.conversation if kept else None,
             session=body.session,
+            toolbox=studio.toolbox,
         )
         opening = Opening(
             dialect=wanted.dialect,
@@ -69,6 +70,7 @@ async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
             session_id=new_session_id(),
             call_id=studio.make_id("rtc"),
             plays=True,
+            is_agents=wanted.is_agents,
             kept=kept,
         )
         # Asked again, because reading took time; and what may be used once is used up by what can be answered only.

@@ -7,6 +7,7 @@ buffer, and the session is told how far its sound has left.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from gateway.webrtc.microphone import Microphone
 from gateway.webrtc.offer import Audio
 from gateway.webrtc.rtcp import Reports
 from pipeline.session import Session
+
+log = logging.getLogger(__name__)
 
 REPORT_EVERY_S: Final = 5.0
 """Sender and receiver reports (RFC 3550, section 6.2: at least five seconds apart)."""
@@ -41,7 +44,9 @@ class Track:
         send_rtcp: Callable[[bytes], None],
         hear: Callable[[bytes], None],
         played: Callable[[int], None],
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`failed` is called when there is no more sound, by a fault of ours."""
         self._audio = audio
         self._pacer = pacer
         self._ssrc = ssrc
@@ -49,6 +54,7 @@ class Track:
         self._send_rtcp = send_rtcp
         self._hear = hear
         self._played = played
+        self._failed = failed
         self._microphone: Microphone | None = None
         self._loudspeaker: Loudspeaker | None = None
         self._reports = Reports(ssrc, name, audio.payload.codec.clock_hz)
@@ -116,6 +122,17 @@ class Track:
         loudspeaker = self._loudspeaker
         if self._is_stopped or loudspeaker is None:
             return
+        try:
+            self._turn(loudspeaker)
+        except Exception:
+            # The edge: the clock calls nobody again who has failed, and the session would go on in silence.
+            log.exception("the sound of a session failed by a fault of ours")
+            self.stop()
+            self._failed()
+        else:
+            self._pacer.wake_at(loudspeaker.due_at_s, self._tick)
+
+    def _turn(self, loudspeaker: Loudspeaker) -> None:
         now_s = self._pacer.now()
         for packet in loudspeaker.due(now_s):
             if self._audio.speaks:
@@ -126,7 +143,6 @@ class Track:
             self._send_rtcp(self._reports.made(now_s, loudspeaker.sender_report(now_s, time.time())))
         if self._microphone is not None:
             self._microphone.tick()
-        self._pacer.wake_at(loudspeaker.due_at_s, self._tick)
 
     def _tell(self, loudspeaker: Loudspeaker) -> None:
         if loudspeaker.has_room:

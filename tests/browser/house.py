@@ -68,10 +68,15 @@ async def open_house(
     transcriber: Transcriber | None = None,
     model: LanguageModel | None = None,
     voice: Voice | None = None,
+    is_built_in: bool = False,
     routes: Sequence[BaseRoute] = (),
 ) -> AsyncGenerator[House, None]:
-    """The gateway on a free port. `routes`: pages of the test's own, on the same origin."""
-    cascade = Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
+    """The gateway on a free port. `is_built_in`: the reception as it is shipped, with built-in providers, which
+    greets. `routes`: pages of the test's own, on the same origin."""
+    agent = AGENT if is_built_in else replace(AGENT, fillers=(), greeting="")
+    cascade = (
+        None if is_built_in else Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
+    )
     # A gateway does not serve the page where it could not talk; it then comes from elsewhere, as one kept open.
     pages = [] if serves_webrtc else page.routes()
     settings: dict[str, Any] = {"SWITCHBOARD_DEMO_PAGE": "1"} if serves_webrtc else {"SWITCHBOARD_WEBRTC": "0"}
@@ -82,6 +87,6 @@ async def open_house(
             settings["SWITCHBOARD_API_KEYS"] = str(keys)
         else:
             settings |= {"SWITCHBOARD_INSECURE_DEV": "1", "TWILIO_AUTH_TOKEN": "", "TWILIO_ACCOUNT_SID": ""}
-        async with running_gateway(providers=cascade, agent=replace(AGENT, fillers=()), **settings) as running:
+        async with running_gateway(providers=cascade, agent=agent, **settings) as running:
             running.gateway.app.router.routes.extend([*pages, *routes])
             yield House(running, base64_of(f"browsers:{_SECRET}") if needs_key else "")

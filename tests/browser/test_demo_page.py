@@ -220,3 +220,18 @@ async def test_a_lost_call_can_be_gone_on_with() -> None:
         assert await words(tab, "user") == ["hello", "and now?"]
         await expect(tab.page.get_by_role("alert")).to_be_hidden()
         assert tab.errors == []
+
+
+async def test_the_agent_greets_uses_its_tools_and_hangs_up_as_on_the_telephone() -> None:
+    async with open_house(is_built_in=True) as house, opened(page_of(house)) as tab:
+        await call(tab)
+        await tab.until("() => switchboard.events.some(({event}) => event.type === 'output_audio_buffer.stopped')")
+        assert await words(tab, "assistant") == ["Hello there."]
+        for text, answer in (("where is my order 4815", "on Thursday"), ("goodbye", "Goodbye")):
+            await tab.page.get_by_label("Or write a message").fill(text)
+            await tab.page.get_by_role("button", name="Send").click()
+            await tab.until(f"() => switchboard.transcript.some((one) => one.text.includes('{answer}'))")
+        await expect(tab.page.get_by_role("alert")).to_contain_text("The agent has hung up.")
+        await expect(tab.page.get_by_role("status")).to_have_text("Not connected")
+        await house.empty()
+        assert tab.errors == []

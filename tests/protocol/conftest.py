@@ -57,7 +57,7 @@ class House:
                 yield peer
             return
         async with by_channel(self.running.url, path, headers=headers) as line:
-            yield Peer(line, dialect, self.side_band)
+            yield Peer(line, dialect)
 
     def side_band(self, id: str) -> AbstractAsyncContextManager[Peer]:
         """A WebSocket onto a session or call that there is."""

@@ -86,6 +86,7 @@ class ChannelLine:
         self.client = client
         assert client.channel is not None
         self._channel = client.channel
+        self._most_bytes = int(client.offer_sdp.partition("a=max-message-size:")[2].split(maxsplit=1)[0])
         self._channel.bufferedAmountLowThreshold = MOST_UNSENT_BYTES // 2
         self._has_room = asyncio.Event()
         self._channel.on("bufferedamountlow", self._has_room.set)
@@ -108,7 +109,7 @@ class ChannelLine:
             raise Ended(None)
         self._received += 1
         text = json.dumps(frames[self._received - 1], ensure_ascii=False, separators=(",", ":"))
-        assert len(text.encode()) <= MOST_MESSAGE_BYTES, "a message of a channel has at most 64 KiB"
+        assert len(text.encode()) <= self._most_bytes, f"this client takes {self._most_bytes} bytes in a message"
         return text
 
     async def leave(self) -> None:

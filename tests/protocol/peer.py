@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
@@ -24,9 +24,6 @@ from tests.protocol.playout import Playout
 from tests.protocol.transports import NOT_ON_A_CHANNEL, Transport, told
 
 Event: TypeAlias = dict[str, Any]
-
-SideBand: TypeAlias = Callable[[str], AbstractAsyncContextManager["Peer"]]
-"""Joins a session by its id, over a WebSocket."""
 
 FENCE = "no_such_item"
 """An item nobody has: asking for it is answered at once, and changes nothing."""
@@ -43,12 +40,13 @@ class Peer:
     Where the server plays the sound, what it tells of that is in `playout`, and not in `frames`.
     """
 
-    def __init__(self, line: Line, dialect: Dialect, side_band: SideBand | None = None) -> None:
+    def __init__(self, line: Line, dialect: Dialect) -> None:
         self.line = line
         self.oracle = Oracle(dialect)
         self.playout = Playout()
         self.frames: list[Event] = []
-        self._side_band = side_band
+        self.everything: list[Event] = []
+        """`frames` and what is in `playout`, in the order they came."""
         self._passed = 0
         self._fences = 0
 
@@ -116,7 +114,8 @@ class Peer:
             async with asyncio.timeout(LIMIT_S):
                 event = self.oracle.see(await self.line.receive())
         except TimeoutError:
-            raise AssertionError(f"nothing came; so far: {names(self.frames)}") from None
+            raise AssertionError(f"nothing came; so far: {names(self.everything)}") from None
+        self.everything.append(event)
         if self.transport is Transport.WEBRTC:
             assert event["type"] not in NOT_ON_A_CHANNEL, NOT_ON_A_CHANNEL[event["type"]]
             if self.playout.takes(event):
@@ -151,6 +150,8 @@ class Peer:
         await self.send(type, event_id="mine_1", **fields)
         events = await self.fence()
         assert names(events) == ["error"], f"expected one error, got {names(events)}"
+        if type == "conversation.item.truncate":
+            self.playout.asked_cuts -= 1
         error: Event = events[0]["error"]
         assert error["event_id"] == "mine_1", "an error names the event it is about"
         return error
@@ -164,16 +165,19 @@ class Peer:
         """Those that a client of this transport is sent."""
         return told(types, self.transport)
 
-    async def begun(self) -> None:
-        """Until the answer that was begun sounds."""
+    async def begun(self, sound_bytes: int = 1) -> None:
+        """Until so much sound of the answer under way is there; where the server plays it, until it is heard."""
         if self.transport is Transport.WEBSOCKET:
-            await self.until(self.own(DELTA))
+            there = 0
+            while there < sound_bytes:
+                there += len(base64.b64decode((await self.expect(self.own(DELTA)))["delta"]))
             return
         while self.playout.sounding is None or self.playout.sounding != self.playout.last_spoken:
             await self._receive()
+        self._passed = len(self.frames)
 
     async def heard(self) -> None:
-        """Until the last answer was heard to its end, or stopped; a client that plays for itself knows by itself."""
+        """Until the last answer was heard to its end, or stopped; a client that plays for itself need not ask."""
         if self.transport is Transport.WEBSOCKET:
             return
         assert self.playout.last_spoken is not None, "nothing was said yet"
@@ -188,22 +192,10 @@ class Peer:
         return b"".join(base64.b64decode(part["audio"]) for part in parts if "audio" in part)
 
     async def retrieved(self, item_id: str) -> Event:
-        """An item, and its sound; what is too large for a data channel is asked for on a WebSocket beside it."""
+        """An item, with its sound."""
         await self.send("conversation.item.retrieve", item_id=item_id)
-        event = await self.expect("conversation.item.retrieved", "error")
-        if event["type"] == "error":
-            assert event["error"]["code"] == "event_too_large" and self._side_band is not None, event
-            async with self._side_band(self.frames[0]["session"]["id"]) as side:
-                await side.expect("session.created")
-                event = await side._asked(item_id)
-            too_large = await self.expect("error")  # all that is told, is told to all
-            assert too_large["error"]["code"] == "event_too_large"
-        item: Event = event["item"]
+        item: Event = (await self.expect("conversation.item.retrieved"))["item"]
         return item
-
-    async def _asked(self, item_id: str) -> Event:
-        await self.send("conversation.item.retrieve", item_id=item_id)
-        return await self.expect("conversation.item.retrieved")
 
     def own(self, name: str) -> str:
         """GA's name of an event in this connection's dialect."""

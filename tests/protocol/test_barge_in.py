@@ -32,21 +32,20 @@ ANSWER_MS = 3 * WORD_MS
 
 
 async def speaking(peer: Peer, **response: Any) -> str:
-    """Begins an answer that never ends; returns once all its sound is there. The id of what is spoken."""
+    """Begins an answer that never ends; returns once all its sound is there, or heard. The id of what is spoken."""
     await peer.send("response.create", response={"instructions": HANG, **response})
-    await peer.until("response.content_part.added")
-    heard = b""
-    while len(heard) < SPEAKING_MS * 8:
-        delta = await peer.expect("response.output_audio.delta")
-        heard += base64.b64decode(delta["delta"])
-    return str(delta["item_id"])
+    part = await peer.expect("response.content_part.added")
+    await peer.begun(SPEAKING_MS * 8)
+    return str(part["item_id"])
 
 
 async def answered(peer: Peer) -> str:
-    """An answer to "Hello", complete; the id of what was spoken."""
+    """An answer to "Hello", complete and heard; the id of what was spoken."""
     await peer.say("Hello")
     await peer.send("response.create")
-    return str((await peer.answer())[-1]["response"]["output"][0]["id"])
+    done = (await peer.answer())[-1]["response"]
+    await peer.heard()
+    return str(done["output"][0]["id"])
 
 
 async def truncate(peer: Peer, item_id: str, ms: int) -> Event:

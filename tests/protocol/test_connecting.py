@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.gateway.credentials.support import key_file, key_text
 from tests.protocol.conftest import BEARER, KEY, House, open_house
 from tests.protocol.peer import Peer, connect, names
 from tests.protocol.providers import MUSE
+from tests.protocol.transports import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +31,16 @@ BAD = {"Authorization": "Bearer sk-" + "x" * 40}
 
 
 @pytest.fixture(scope="module")
-async def keyed(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House, None]:
-    """A gateway with a file of API keys, one for each scope."""
+async def shared_keyed(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House, None]:
     keys = key_file(tmp_path_factory.mktemp("keys"))
     async with open_house(SWITCHBOARD_API_KEYS=str(keys)) as opened:
         yield opened
+
+
+@pytest.fixture
+def keyed(shared_keyed: House, transport: Transport) -> House:
+    """A gateway with a file of API keys, one for each scope."""
+    return replace(shared_keyed, transport=transport)
 
 
 async def status_of(url: str, **asked: Any) -> int:
@@ -62,7 +69,7 @@ async def model_of(peer: Peer) -> str:
 
 @pytest.mark.proves("A1-ga-path", "A4-ga", "C2-model", "D1-created-first", "B2-conversation-created")
 async def test_openai_s_path_opens_a_ga_session_with_the_model_of_the_address(house: House) -> None:
-    async with connect(f"{house.running.url}{GA_PATH}?model=my-model", headers=BEARER) as peer:
+    async with house.connect(f"{GA_PATH}?model=my-model") as peer:
         created, conversation = await peer.next(), await peer.next()
     assert names([created, conversation]) == ["session.created", "conversation.created"]
     assert (created["session"]["type"], created["session"]["model"]) == ("realtime", "my-model")
@@ -72,7 +79,7 @@ async def test_openai_s_path_opens_a_ga_session_with_the_model_of_the_address(ho
 
 @pytest.mark.proves("D1-created-first")
 async def test_a_client_that_speaks_first_is_heard_after_session_created(house: House) -> None:
-    async with connect(house.running.url + GA_PATH, headers=BEARER) as peer:
+    async with house.connect(GA_PATH) as peer:
         await peer.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
         events = await peer.until("session.updated")
     assert names(events) == ["session.created", "conversation.created", "session.updated"]
@@ -110,7 +117,8 @@ async def test_the_paths_of_azures_clients_are_served(house: House, path: str) -
 
 @pytest.mark.proves("A1-compression")
 async def test_a_client_that_offers_compression_is_served(house: House) -> None:
-    async with house.session(compression="deflate") as peer:
+    async with connect(house.running.url + GA_PATH, headers=BEARER, compression="deflate") as peer:
+        await peer.expect("conversation.created")
         await peer.update(output_modalities=["text"])
         await peer.say("Hello")
         await peer.send("response.create")
@@ -119,7 +127,7 @@ async def test_a_client_that_offers_compression_is_served(house: House) -> None:
 
 @pytest.mark.proves("A1-intent", "C2-transcription-session")
 async def test_the_intent_to_transcribe_opens_a_transcription_session(house: House) -> None:
-    async with connect(f"{house.running.url}{GA_PATH}?intent=transcription", headers=BEARER) as peer:
+    async with house.connect(f"{GA_PATH}?intent=transcription") as peer:
         session = (await peer.expect("session.created"))["session"]
     assert session["type"] == "transcription"
     assert "output" not in session["audio"] and "model" not in session
@@ -133,7 +141,7 @@ async def test_the_intent_to_transcribe_opens_a_transcription_session(house: Hou
 @pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
 async def test_a_key_opens_in_a_header_as_bearer_or_as_basic(keyed: House, path: str, scheme: str) -> None:
     key = key_text("web") if scheme == "Bearer" else base64_of(key_text("web"))
-    async with connect(keyed.running.url + path, headers={"Authorization": f"{scheme} {key}"}) as peer:
+    async with keyed.connect(path, headers={"Authorization": f"{scheme} {key}"}) as peer:
         await peer.expect("session.created")
 
 
@@ -173,7 +181,7 @@ async def test_without_a_credential_only_a_gateway_for_development_opens(house: 
 
 @pytest.mark.proves("A4-beta-header")
 async def test_a_header_asks_for_the_beta_dialect(house: House) -> None:
-    async with connect(f"{house.running.url}{GA_PATH}?model=m", headers=BETA, dialect=Dialect.BETA) as peer:
+    async with house.connect(f"{GA_PATH}?model=m", headers=BETA, dialect=Dialect.BETA) as peer:
         session = (await peer.expect("session.created"))["session"]
     assert session["modalities"] == ["text", "audio"] and session["input_audio_format"] == "pcm16"
 
@@ -273,13 +281,14 @@ async def test_a_gateway_that_stops_takes_no_session_and_closes_those_there_are(
 
 
 @pytest.mark.proves("A5-expiry")
-async def test_a_session_ends_with_its_longest_life() -> None:
-    async with open_house(SWITCHBOARD_REALTIME_SESSION_S="1") as house, house.session() as peer:
-        code, reason = await peer.closed()
+async def test_a_session_ends_with_its_longest_life(transport: Transport) -> None:
+    brief = open_house(transport=transport, SWITCHBOARD_REALTIME_SESSION_S="1")
+    async with brief as house, house.session() as peer:
+        goodbye = await peer.ended()
     error = peer.frames[-1]["error"]
     assert error["code"] == "session_expired"
     assert error["message"] == "Your session hit the maximum duration of 1 seconds."
-    assert (code, reason) == (1001, error["message"])
+    assert goodbye == ((1001, error["message"]) if transport is Transport.WEBSOCKET else None)
 
 
 # Frames
@@ -330,12 +339,12 @@ async def test_fifteen_mebibytes_of_sound_are_one_event_and_a_byte_more_is_refus
 # Side-bands
 
 
-@pytest.mark.proves("A1-call-id")
+@pytest.mark.proves("A1-call-id", "E1-side-band")
 async def test_a_second_connection_hears_all_and_may_send(house: House) -> None:
-    async with connect(house.running.url + GA_PATH, headers=BEARER) as peer:
+    async with house.connect(GA_PATH) as peer:
         session_id = (await peer.expect("session.created"))["session"]["id"]
         await peer.expect("conversation.created")
-        async with connect(f"{house.running.url}{GA_PATH}?call_id={session_id}", headers=BEARER) as side:
+        async with house.side_band(session_id) as side:
             assert (await side.expect("session.created"))["session"]["id"] == session_id
             await side.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
             await peer.updated()
@@ -350,14 +359,14 @@ async def test_a_second_connection_hears_all_and_may_send(house: House) -> None:
         assert (await peer.update(instructions="Still here."))["instructions"] == "Still here."
 
 
-@pytest.mark.proves("A1-call-id")
+@pytest.mark.proves("A1-call-id", "E1-side-band")
 async def test_a_side_band_ends_with_what_it_joined(house: House) -> None:
-    async with connect(house.running.url + GA_PATH, headers=BEARER) as peer:
+    async with house.connect(GA_PATH) as peer:
         session_id = (await peer.expect("session.created"))["session"]["id"]
         await peer.update(instructions=MUSE)
-        async with connect(f"{house.running.url}{GA_PATH}?call_id={session_id}", headers=BEARER) as side:
+        async with house.side_band(session_id) as side:
             await side.expect("session.created")
-            await peer.socket.close()
+            await peer.leave()
             assert await side.closed() == (1000, "session_over")
 
 

@@ -55,15 +55,13 @@ async def kept(peer: Peer) -> bytes:
     await peer.send("input_audio_buffer.commit")
     item_id = (await peer.expect("input_audio_buffer.committed"))["item_id"]
     assert (await peer.expect(COMPLETED))["transcript"] == HEARD
-    await peer.send("conversation.item.retrieve", item_id=item_id)
-    part = (await peer.expect("conversation.item.retrieved"))["item"]["content"][0]
-    return base64.b64decode(part["audio"])
+    return base64.b64decode((await peer.retrieved(item_id))["content"][0]["audio"])
 
 
 async def answer(peer: Peer) -> bytes:
     await peer.say("Hello")
     await peer.send("response.create")
-    return sound_of(await peer.answer())
+    return await peer.sound(await peer.answer())
 
 
 def loudest_hz(format: AudioFormat, audio: bytes) -> float:

@@ -22,6 +22,7 @@ async def answered(peer: Peer) -> None:
     await peer.say("Hello")
     await peer.send("response.create")
     await peer.answer()
+    await peer.heard()
 
 
 @pytest.mark.proves("D12-idle")

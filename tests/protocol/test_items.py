@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.audio.formats import PCM_24K
 from pipeline.events.items import FunctionCall, FunctionCallOutput, Message
 from pipeline.limits import USUAL
+from pipeline.providers.stub import WORD_MS
 from tests.protocol.conftest import House, open_house
-from tests.protocol.peer import Event, Peer, message, names
+from tests.protocol.peer import Event, Peer, message, names, sound_of
+from tests.protocol.transports import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -126,8 +129,8 @@ async def test_an_image_goes_to_a_model_with_eyes(house: House) -> None:
 
 
 @pytest.mark.proves("B3-image")
-async def test_an_image_is_refused_by_name_where_the_model_has_no_eyes() -> None:
-    async with open_house(takes_images=False) as house, house.session() as peer:
+async def test_an_image_is_refused_by_name_where_the_model_has_no_eyes(transport: Transport) -> None:
+    async with open_house(transport=transport, takes_images=False) as house, house.session() as peer:
         error = await peer.refused("conversation.item.create", item=message("", content=[IMAGE]))
         assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].type")
         assert "input_image" in error["message"]
@@ -219,8 +222,9 @@ async def test_what_was_answered_is_retrieved_with_its_sound(house: House) -> No
         retrieved = (await peer.expect("conversation.item.retrieved"))["item"]
     part = retrieved["content"][0]
     assert (part["type"], part["transcript"], part["format"]) == ("output_audio", "You said: Hello.", "pcm16")
-    deltas = [event["delta"] for event in answered if event["type"] == "response.output_audio.delta"]
-    assert base64.b64decode(part["audio"]) == b"".join(base64.b64decode(delta) for delta in deltas)
+    assert len(base64.b64decode(part["audio"])) == PCM_24K.bytes_in(3 * WORD_MS)
+    if house.transport is Transport.WEBSOCKET:
+        assert base64.b64decode(part["audio"]) == sound_of(answered)
     assert "conversation.item.retrieved" not in names(answered)
 
 

@@ -22,7 +22,7 @@ class Transport(enum.StrEnum):
 
 
 MOST_MESSAGE_BYTES: Final = 64 * 1024
-"""Of one message on a data channel, either way (E.1)."""
+"""Of one message to the server on a data channel (E.1); clients say in their offers what they take."""
 
 NOT_ON_A_CHANNEL: Final[Mapping[str, str]] = {
     "response.output_audio.delta": "the sound is RTP (E.1)",
@@ -34,7 +34,7 @@ ON_A_CHANNEL_ONLY: Final[Mapping[str, str]] = {
     "output_audio_buffer.started": "the server owns playback: the first packet of an answer has left (E.1)",
     "output_audio_buffer.stopped": "all of an answer has left (E.1)",
     "output_audio_buffer.cleared": "what had not left never will (D.8)",
-    "conversation.item.truncated": "behind a `cleared` and unasked: only the server knows how much has left (D.8)",
+    "conversation.item.truncated": "unasked, of an answer broken off: only the server knows what was heard (D.8)",
 }
 """Server events that come in addition. `playout.py` judges them, and keeps them out of what tests compare."""
 
@@ -46,6 +46,7 @@ _NO_SESSION = "asks over plain HTTP and opens no session"
 _CLIENT_PLAYS = "is about a client that plays for itself (D.7); where the server plays, D.8 holds"
 _CALLERS_CLOCK = "counts the answer's length in the caller's sound; a track tells when it was heard (D.12)"
 _DELTAS = "is about `response.output_audio.delta` itself"
+_ONE_FORMAT = "wants another format for one response, and a track has one for all that is played on it"
 
 WEBSOCKET_ONLY: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "test_connecting.py": {
@@ -111,6 +112,8 @@ WEBSOCKET_ONLY: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             "test_words_too_long_for_a_frame_are_refused",
         ),
     },
+    "test_responses.py": {_ONE_FORMAT: ("test_one_response_may_have_a_format_and_a_voice_of_its_own",)},
+    "test_dialects.py": {_ONE_FORMAT: ("test_the_betas_fields_of_one_response_are_read",)},
     "test_formats.py": {_DELTAS: ("test_a_long_piece_of_sound_is_told_in_short_deltas",)},
 }
 """By file and reason: tests that run over a WebSocket alone. `test_transports.py` sees that each is there."""

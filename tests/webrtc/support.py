@@ -1,7 +1,7 @@
-"""What tests over a peer connection and the whole gateway need: clients whose every event is judged, and their sound.
+"""What tests over a peer connection and the whole gateway need: clients whose events are judged, and their sound.
 
-The gateway is the real one on loopback, the client aiortc's peer connection. Judged are all events that a client was
-sent, when it is done: each by OpenAI's own models, and all by the rules of a peer connection (`judge`).
+The gateway is the real one on loopback, the client aiortc's peer connection. All events that a client was sent are
+judged when it is done: each by OpenAI's own models, and all by the rules of a peer connection (`judge`).
 """
 
 from __future__ import annotations
@@ -235,6 +235,12 @@ async def update(client: WebRtcClient, **session: Any) -> Event:
     return told
 
 
+async def listening(client: WebRtcClient) -> None:
+    """Until the microphone is heard, which is when the client has sent something, or half a second later."""
+    await client.send("input_audio_buffer.clear")
+    await client.expect("input_audio_buffer.cleared")
+
+
 async def packets(client: WebRtcClient, count: int) -> None:
     """Until so many more have come on the track."""
     wanted = len(client.packets.all) + count
@@ -255,8 +261,10 @@ def audible_ms(client: WebRtcClient, since_s: float = 0.0) -> int:
 
 def error_of(answer: httpx2.Response | OfferRefused) -> dict[str, Any]:
     """What OpenAI's clients read of a refusal, once Inworld's are found to read the same."""
-    is_http = isinstance(answer, httpx2.Response)
-    status, body = (answer.status_code, answer.json()) if is_http else (answer.status, answer.json)
+    if isinstance(answer, OfferRefused):
+        status, body = answer.status, answer.json
+    else:
+        status, body = answer.status_code, answer.json()
     assert body.keys() == {"code", "message", "error"}
     assert (body["code"], body["message"]) == (status, body["error"]["message"])
     assert body["error"].keys() == {"message", "type", "param", "code"}

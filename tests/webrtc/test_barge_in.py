@@ -1,4 +1,4 @@
-"""Somebody speaks while the answer is heard: what is told in which order, what was heard, and that it is quiet then.
+"""Somebody speaks while the answer is heard: what is told in which order, how much was heard, and that it is quiet.
 
 (Realtime reference, section D.8: the server owns the playback.) The answers are long; a word is hummed for 600 ms.
 """
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from simulator.webrtc_client import WebRtcClient
-from simulator.webrtc_inbox import Event
 from simulator.webrtc_exchange import Shape
+from simulator.webrtc_inbox import Event
 from tests.calls.support import clip
 from tests.protocol.providers import HANG, SENTENCE
 from tests.webrtc.support import (

@@ -11,7 +11,7 @@ from pipeline.providers.stub import WORD_MS, StubModel
 from simulator.webrtc_exchange import Shape
 from tests.calls.support import cascade, clip
 from tests.protocol.providers import ARGUMENTS, CALL, FAIL, HEARD
-from tests.webrtc.support import HEARS, Rtc, audible_ms, loud_frames, of, rtc, say_text, types, update
+from tests.webrtc.support import HEARS, Rtc, audible_ms, listening, loud_frames, of, rtc, say_text, types, update
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,8 @@ ANSWER = "You said: What are your opening hours."
 async def test_somebody_asks_by_voice_and_is_answered_by_voice(gateway: Rtc) -> None:
     async with gateway.client(shape=Shape.OPENAI_MULTIPART, session=HEARS) as client:
         await client.expect("session.created")
-        client.speak(clip("opening-hours"))
+        await listening(client)
+        client.speak(clip("hello"))
         await client.expect("input_audio_buffer.speech_started")
         heard = await client.expect("conversation.item.input_audio_transcription.completed")
         assert heard["transcript"] == HEARD

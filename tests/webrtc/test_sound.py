@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from simulator.webrtc_exchange import Shape
 from tests.calls.support import clip
 from tests.protocol.providers import HEARD
 from tests.realtime.support import GAP, speech
-from tests.webrtc.support import HEARS, VAD, Rtc, audible_ms, of, packets, say_text, update
+from tests.webrtc.support import HEARS, VAD, Rtc, audible_ms, listening, of, packets, say_text, update
 
 pytestmark = pytest.mark.anyio
 
@@ -32,45 +33,48 @@ def gapless(client: WebRtcClient, clock_hz: int) -> bool:
     return (steps, jumps, len({one.ssrc for one in came})) == ({1}, {clock_hz // 50}, 1)
 
 
-@pytest.mark.parametrize("codec", list(CLOCKS))
-async def test_packets_come_without_a_gap_through_speech_and_silence(gateway: Rtc, codec: CodecName) -> None:
-    number, clock_hz = CLOCKS[codec]
-    async with gateway.client(codec=codec, shape=Shape.OPENAI_MULTIPART, session=HEARS) as client:
-        await packets(client, 10)  # nobody has said anything
-        client.speak(clip("hello"))
-        heard = await client.expect("conversation.item.input_audio_transcription.completed")
-        assert heard["transcript"] == HEARD
-        await client.expect("output_audio_buffer.stopped")
-        await packets(client, 10)
-        assert gapless(client, clock_hz)
-        numbers = {one.payload_type for one in client.packets.all}
-        assert len(numbers) == 1
-        assert number in (None, *numbers)
-        # Seven words of 200 ms.
-        assert abs(audible_ms(client) - 7 * 200) <= 60
-        # A talkspurt begins with a marked packet (RFC 3551, section 4.1), and silence with none.
-        assert sum(one.is_marked for one in client.packets.all) == 1
-        began_s, ended_s = client.packets.all[0].at_s, client.packets.all[-1].at_s
-        assert (ended_s - began_s) * 50 <= len(client.packets.all) + 10, "as many as there were times for"
+async def test_packets_come_without_a_gap_through_speech_and_silence_in_each_codec(gateway: Rtc) -> None:
+    async def talk(codec: CodecName) -> None:
+        number, clock_hz = CLOCKS[codec]
+        async with gateway.client(codec=codec, shape=Shape.OPENAI_MULTIPART, session=HEARS) as client:
+            await packets(client, 10)  # nobody has said anything
+            await listening(client)
+            client.speak(clip("hello"))
+            heard = await client.expect("conversation.item.input_audio_transcription.completed")
+            assert heard["transcript"] == HEARD
+            await client.expect("output_audio_buffer.stopped")
+            await packets(client, 10)
+            assert gapless(client, clock_hz)
+            numbers = {one.payload_type for one in client.packets.all}
+            assert len(numbers) == 1
+            assert number in (None, *numbers)
+            # Seven words of 200 ms.
+            assert abs(audible_ms(client) - 7 * 200) <= 60
+            # A talkspurt begins with a marked packet (RFC 3551, section 4.1), and silence with none.
+            assert sum(one.is_marked for one in client.packets.all) == 1
+            began_s, ended_s = client.packets.all[0].at_s, client.packets.all[-1].at_s
+            assert (ended_s - began_s) * 50 <= len(client.packets.all) + 10, "as many as there were times for"
+
+    async with asyncio.TaskGroup() as talks:
+        for codec in CLOCKS:
+            talks.create_task(talk(codec))
 
 
-@pytest.mark.parametrize("format", ["audio/pcmu", "audio/pcma", "audio/pcm"])
-async def test_a_session_in_any_format_is_heard_and_speaks_over_opus(gateway: Rtc, format: str) -> None:
-    async with gateway.client() as client:
-        shown = {"type": format} | ({"rate": 24_000} if format == "audio/pcm" else {})
-        session = await update(
-            client,
-            audio={
-                "input": {"format": shown, "transcription": {"model": "w"}, "turn_detection": VAD},
-                "output": {"format": shown},
-            },
-        )
-        assert session["audio"]["input"]["format"]["type"] == format
-        client.speak(clip("hello"))
-        heard = await client.expect("conversation.item.input_audio_transcription.completed")
-        assert heard["transcript"] == HEARD
-        await client.expect("output_audio_buffer.stopped")
-        assert abs(audible_ms(client) - 7 * 200) <= 60
+async def test_a_session_in_any_format_is_heard_and_speaks_over_opus(gateway: Rtc) -> None:
+    async def talk(format: dict[str, Any]) -> None:
+        async with gateway.client() as client:
+            heard_in = {"format": format, "transcription": {"model": "w"}, "turn_detection": VAD}
+            session = await update(client, audio={"input": heard_in, "output": {"format": format}})
+            assert session["audio"]["input"]["format"]["type"] == format["type"]
+            client.speak(clip("hello"))
+            heard = await client.expect("conversation.item.input_audio_transcription.completed")
+            assert heard["transcript"] == HEARD
+            await client.expect("output_audio_buffer.stopped")
+            assert abs(audible_ms(client) - 7 * 200) <= 60
+
+    async with asyncio.TaskGroup() as talks:
+        for format in ({"type": "audio/pcmu"}, {"type": "audio/pcma"}, {"type": "audio/pcm", "rate": 24_000}):
+            talks.create_task(talk(format))
 
 
 async def test_sound_by_event_is_heard_as_that_of_the_track_is(gateway: Rtc) -> None:
@@ -108,6 +112,7 @@ async def test_what_the_microphone_says_is_kept_as_it_was_said(gateway: Rtc) -> 
     """Of the utterance that was committed, the client may ask for the sound."""
     session = {**HEARS, "audio": {"input": {"turn_detection": {**VAD, "create_response": False}}}}
     async with gateway.client(shape=Shape.OPENAI_MULTIPART, session=session) as client:
+        await listening(client)
         client.speak(clip("hello"))
         committed = await client.expect("input_audio_buffer.committed")
         (started,), (stopped,) = (

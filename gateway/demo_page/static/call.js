@@ -7,7 +7,7 @@
  *     lost       the connection ended and nobody hung up
  */
 
-import { Fault, ended, lost, microphoneFault, noMedia, shaky } from "./faults.js";
+import { Fault, ended, hungUp, lost, microphoneFault, noMedia, shaky } from "./faults.js";
 import { answerTo, clientSecret, iceServers } from "./gateway.js";
 
 const TALKING = ["listening", "hearing", "thinking", "speaking"];
@@ -55,6 +55,8 @@ export class Call {
   #limit = null;
   /** Of the last `error` event. */
   #lastError = null;
+  /** The function that the agent asked for last, since the visitor spoke. */
+  #lastTool = "";
   #isAnswering = false;
   #resumes = false;
   #told;
@@ -75,6 +77,7 @@ export class Call {
     const abort = (this.#abort = new AbortController());
     this.#resumes = resumes;
     this.#lastError = null;
+    this.#lastTool = "";
     if (!resumes) this.sessionId = null;
     try {
       await this.#connect({ key, model, raw, signal: abort.signal });
@@ -99,7 +102,7 @@ export class Call {
     await gathered(peer, signal);
     const { sdp, callId } = await answerTo(peer.localDescription.sdp, {
       secret: secret.value,
-      model: model || secret.session?.model,
+      model,
       sessionId: this.sessionId,
       signal,
     });
@@ -131,6 +134,8 @@ export class Call {
     if (event.type === "error") this.#lastError = event.error;
     if (event.type === "response.created") this.#isAnswering = true;
     if (event.type === "response.done") this.#isAnswering = false;
+    if (event.type === "response.output_item.done" && event.item.name) this.#lastTool = event.item.name;
+    if (event.type === "input_audio_buffer.speech_started") this.#lastTool = "";
     const next = AFTER[event.type]?.(event, this.step) ?? this.step;
     if (next !== this.step) this.#to(next);
   }
@@ -171,7 +176,10 @@ export class Call {
   #lose() {
     const wasTalking = this.isTalking;
     this.#close();
-    if (wasTalking) {
+    if (wasTalking && this.#lastTool === "hang_up") {
+      this.#to("idle");
+      this.#told.fault(hungUp());
+    } else if (wasTalking) {
       this.#to("lost");
       this.#told.fault(lost(this.#lastError?.code));
     } else {

@@ -72,6 +72,8 @@ const forgotten = () =>
 
 export const shaky = () => new Fault("The connection is interrupted.", "It may come back by itself; wait a moment.");
 
+export const hungUp = () => new Fault("The agent has hung up.", "Press the button to talk again.");
+
 export const ended = (reason) => new Fault(reason, "Try again.");
 
 /** Errors after which a session ends, by their codes; what the gateway says then is meant for programs. */

@@ -31,9 +31,13 @@ export async function iceServers(secret, signal) {
   return (await response.json()).ice_servers;
 }
 
-/** The answer to an offer: `{sdp, callId}`. With a session's id its conversation goes on. */
+/**
+ * The answer to an offer: `{sdp, callId}`. With a session's id its conversation goes on. Without a model the session is
+ * the agent's own: it greets, and its tools are run by the gateway.
+ */
 export async function answerTo(offer, { secret, model, sessionId, signal }) {
   const url = address("calls");
+  if (!model) url.searchParams.set("agent", "1");
   if (model) url.searchParams.set("model", model);
   if (sessionId) url.searchParams.set("session_id", sessionId);
   const headers = { "Content-Type": "application/sdp", ...bearer(secret) };

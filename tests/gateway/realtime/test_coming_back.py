@@ -1,4 +1,4 @@
-"""Coming back over a WebSocket to a conversation that was cut off; `tests/webrtc/test_coming_back.py` has the rest."""
+"""Coming back over a WebSocket to a conversation that was cut off; for WebRTC see `tests/webrtc`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+"""A level of the WebRTC benchmark as an echo shows it, for tests that change what they are about."""
+
+from __future__ import annotations
+
+from gateway.cli.bench_webrtc_run import Figures
+
+FIGURES = Figures(
+    server="floor",
+    sessions=10,
+    sustained=True,
+    believable=True,
+    failed=0,
+    first_failure=None,
+    errors=0,
+    first_error=None,
+    cpu_percent=80.0,
+    cpu_ms_per_session_s=80.0,
+    cpu_ms_per_added_session_s=78.0,
+    sessions_by_cpu=12,
+    rss_mb=140.0,
+    rss_kb_per_added_session=900.0,
+    offer_to_answer_p50=8.0,
+    offer_to_answer_p95=12.0,
+    offer_to_packet_p50=130.0,
+    offer_to_packet_p95=150.0,
+    packet_lateness_p50=2.0,
+    packet_lateness_p99=9.0,
+    packet_gap_p99=25.0,
+    packets=2500,
+    lost=0,
+    round_trip_p50=2.0,
+    round_trip_p95=4.0,
+    round_trip_p99=5.0,
+    mouth_to_ear_p50=90.0,
+    mouth_to_ear_p95=96.0,
+    ask_to_sound_p50=None,
+    ask_to_sound_p95=None,
+    stop_to_sound_p50=None,
+    stop_to_sound_p95=None,
+    voice_to_voice_p50=None,
+    voice_to_voice_p95=None,
+    beyond_silence_p50=None,
+    sound_in_percent=40.0,
+    sound_out_percent=None,
+    turns=12,
+    unanswered=0,
+    generator_lateness_p99=1.2,
+)
