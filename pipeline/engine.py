@@ -29,6 +29,7 @@ from pipeline.manners import Manners
 from pipeline.mcp_errands import McpErrands, McpTools
 from pipeline.observations import Observation, ToolNoted, ToolTimed
 from pipeline.phrasebook import Phrasebook
+from pipeline.playout import in_order
 from pipeline.prompts import told
 from pipeline.reports import (
     AudioMade,
@@ -44,7 +45,7 @@ from pipeline.reports import (
 from pipeline.responder import Cascade
 from pipeline.session import Output, Session
 from pipeline.session_ear import SessionEar
-from pipeline.toolbox import Toolbox
+from pipeline.toolbox import PRIVATE, Toolbox
 from pipeline.transport import Transport
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
@@ -52,9 +53,6 @@ from pipeline.turn_watch import TurnWatch
 from pipeline.worker import Remote, Seat, Worker
 
 log = logging.getLogger(__name__)
-
-PRIVATE = "(private)"
-"""What records show of the arguments and results of a private tool."""
 
 MOST_BEHIND_MS = 160
 """Sound that may be heard before it was judged: five windows of the speech-activity model. More is held back, so
@@ -296,7 +294,7 @@ class Engine:
                     self._answers[response_id].cancel()
             case commands.Flush():
                 self._turns.flushed()
-                self.report(Flushed(self._transport.flush()))
+                self._flush()
             case commands.CallTool():
                 self._tasks.create_task(self._call_tool(command))
             case commands.ListTools() | commands.CallMcpTool():
@@ -306,6 +304,11 @@ class Engine:
                     self._end.set_result(command)
             case _:
                 assert_never(command)
+
+    def _flush(self) -> None:
+        waiting, self._outputs = self._outputs, deque()
+        self.report(Flushed(self._transport.flush()))
+        self._outputs = deque(in_order(waiting, self._outputs))
 
     async def _judge_turn(self, command: commands.JudgeTurn, model: EndOfTurn) -> None:
         try:

@@ -7,11 +7,36 @@ For transports that play; one `started` for each response that is heard, then on
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pipeline.commands import Command
+from pipeline.events.event import ServerEvent
+from pipeline.events.input_audio import DtmfEventReceived, SpeechStarted
+from pipeline.events.output_audio import (
+    OutputAudioBufferCleared,
+    OutputAudioBufferStarted,
+    OutputAudioBufferStopped,
+)
+
+Output: TypeAlias = ServerEvent | Command
+
 Happened: TypeAlias = tuple[Literal["started", "stopped", "cleared"], str]
 """What, and to the sound of which response."""
+
+_TOLD = (OutputAudioBufferStarted, OutputAudioBufferStopped, OutputAudioBufferCleared)
+_STOPS = (SpeechStarted, DtmfEventReceived)
+"""What the caller does that stops our sound."""
+
+
+def in_order(waiting: Iterable[Output], flushed: Iterable[Output]) -> list[Output]:
+    """Everything that is to be told when the line was flushed: that our sound has stopped right behind what has
+    stopped it, what that cuts off the conversation at the very end (Realtime reference, section D.8)."""
+    rest, told = list(waiting), list(flushed)
+    begins = 1 if rest and isinstance(rest[0], _STOPS) else 0
+    first = [one for one in told if isinstance(one, _TOLD)]
+    return [*rest[:begins], *first, *rest[begins:], *(one for one in told if not isinstance(one, _TOLD))]
 
 
 @dataclass(slots=True)

@@ -27,6 +27,9 @@ TOOL_LIMIT_S = 5.0
 LONGEST_OUTPUT_CHARS = 64 * 1024
 """About what a model can read at all; more is cut, and the model is told."""
 
+PRIVATE = "(private)"
+"""What records show of the arguments and results of a private tool."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:

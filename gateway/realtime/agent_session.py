@@ -1,7 +1,7 @@
 """The session a client gets before it has asked for anything: the agent's, in the protocol's defaults.
 
 The tools of the agent are not in it: those are run here, for its own phone calls, while a client of the protocol
-brings functions of its own and runs them. Only a session that is asked for as the agent's own (`?agent=1`) has them.
+brings functions of its own and runs them. Only a session asked for as the agent's own (`?agent=1`) has them.
 """
 
 from __future__ import annotations

@@ -50,6 +50,8 @@ class Opening:
     """Of its peer connection."""
     plays: bool = False
     """Its sound leaves by a line of its own, beside the events."""
+    is_configured: bool = False
+    """The client has said what it wants of it already."""
     is_agents: bool = False
     """The agent greets, and its tools are run here."""
     kept: Kept | None = None
@@ -226,6 +228,9 @@ async def _say_goodbye(line: Line, live: LiveSession, life_s: int) -> None:
             await line.close(reason=text)
         case SessionEnd.STOPPING:
             line.peer.refuse(BadEvent("server_stopping", stopping_text(live.id)), "server_error")
+            await line.close()
+        case SessionEnd.TOO_FAST:
+            line.peer.refuse(BadEvent("too_fast", "Events came faster than they can be taken in."))
             await line.close()
         case _:
             await line.close()

@@ -52,7 +52,9 @@ class RtcCalls:
         with ExitStack() as places:
             freed = places.enter_context(self.studio.directory.seat(opening.credential.owner))
             redeem()
-            connection = RtcConnection(offer, self._setup, self._pacer, opening.session_id)
+            connection = RtcConnection(
+                offer, self._setup, self._pacer, opening.session_id, is_configured=opening.is_configured
+            )
             sdp = await self._answer(connection)
             seat = places.pop_all()
         self._connections[opening.call_id] = connection

@@ -66,7 +66,10 @@ class RtcConnection:
     direct: Direct | None = None
     peer: Peer
 
-    def __init__(self, offer: Offer, setup: LinkSetup, pacer: Pacer, name: str) -> None:
+    def __init__(
+        self, offer: Offer, setup: LinkSetup, pacer: Pacer, name: str, *, is_configured: bool = False
+    ) -> None:
+        """`is_configured`: its session came with the offer, so the microphone need not wait for it."""
         self._offer = offer
         self._name = name
         self._ssrc = secrets.randbits(32)
@@ -97,7 +100,7 @@ class RtcConnection:
         self._messages: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._has_messages = asyncio.Event()
-        self._is_configured = False
+        self._is_configured = is_configured
         self._has_channel = asyncio.Event()
 
     @property

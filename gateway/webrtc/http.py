@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from gateway.credentials.credential import Credential, Scope
 from gateway.credentials.origins import Origins
-from gateway.errors import Refusal
+from gateway.errors import ConfigRefused, Refusal
 from gateway.realtime.agent_session import config_for
 from gateway.realtime.call_routes import OFFER_PATHS
 from gateway.realtime.coming_back import taken_back
@@ -42,6 +42,15 @@ def routes(calls: Callable[[], RtcCalls], origins: Origins) -> list[Route]:
 
 async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
     calls = running()
+    try:
+        return await _answered(calls, request)
+    except (Refusal, ConfigRefused) as refused:
+        reason = refused.reason if isinstance(refused, Refusal) else refused.code
+        calls.studio.metrics.realtime_refused.labels(reason).inc()
+        raise
+
+
+async def _answered(calls: RtcCalls, request: Request) -> Response:
     studio = calls.studio
     credential = _admitted(studio, request, starts_session=False)  # before anything is read
     body = await read_offer_body(request)
@@ -70,6 +79,7 @@ async def _call(running: Callable[[], RtcCalls], request: Request) -> Response:
             session_id=new_session_id(),
             call_id=studio.make_id("rtc"),
             plays=True,
+            is_configured=body.session is not None or credential.session is not None or wanted.is_agents,
             is_agents=wanted.is_agents,
             kept=kept,
         )

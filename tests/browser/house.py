@@ -73,7 +73,7 @@ async def open_house(
 ) -> AsyncGenerator[House, None]:
     """The gateway on a free port. `is_built_in`: the reception as it is shipped, with built-in providers, which
     greets. `routes`: pages of the test's own, on the same origin."""
-    agent = AGENT if is_built_in else replace(AGENT, fillers=(), greeting="")
+    agent = AGENT if is_built_in else replace(AGENT, fillers=(), greeting="", welcome_back="")
     cascade = (
         None if is_built_in else Cascade(transcriber or OneSentence(), model or ByRules(), voice or StubVoice())
     )

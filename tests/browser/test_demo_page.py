@@ -228,7 +228,7 @@ async def test_the_agent_greets_uses_its_tools_and_hangs_up_as_on_the_telephone(
         await tab.until("() => switchboard.events.some(({event}) => event.type === 'output_audio_buffer.stopped')")
         assert await words(tab, "assistant") == ["Hello there."]
         for text, answer in (("where is my order 4815", "on Thursday"), ("goodbye", "Goodbye")):
-            await tab.page.get_by_label("Or write a message").fill(text)
+            await tab.page.get_by_label("Write to the agent").fill(text)
             await tab.page.get_by_role("button", name="Send").click()
             await tab.until(f"() => switchboard.transcript.some((one) => one.text.includes('{answer}'))")
         await expect(tab.page.get_by_role("alert")).to_contain_text("The agent has hung up.")

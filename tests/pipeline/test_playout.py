@@ -5,7 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.playout import Happened, Playout
+from pipeline.events.input_audio import InputAudioBufferCleared, SpeechStarted
+from pipeline.events.output_audio import OutputAudioBufferCleared
+from pipeline.events.response import OutputAudioDone
+from pipeline.playout import Happened, Playout, in_order
 
 
 def test_sound_starts_when_it_is_heard_and_stops_when_it_is_whole_and_heard() -> None:
@@ -88,3 +91,13 @@ def test_whatever_happens_each_start_has_one_end(steps: list[tuple[str, int]]) -
     for name in {whose for _, whose in happened}:
         what = [what for what, whose in happened if whose == name]
         assert what in (["started", "stopped"], ["started", "cleared"])
+
+
+def test_what_stops_our_sound_is_told_then_that_it_has_stopped_then_what_follows() -> None:
+    spoke = SpeechStarted(event_id="spoke", audio_start_ms=0, item_id="item")
+    cleared = OutputAudioBufferCleared(event_id="cleared", response_id="resp")
+    closed = OutputAudioDone(event_id="closed", response_id="resp", item_id="item", output_index=0)
+    cut = InputAudioBufferCleared(event_id="cut")
+    assert in_order([spoke, closed], [cleared, cut]) == [spoke, cleared, closed, cut]
+    assert in_order([closed], [cleared, cut]) == [cleared, closed, cut]
+    assert in_order([], [cut]) == [cut]

@@ -30,7 +30,9 @@ async def until(holds: Any) -> None:
 
 
 def ended(gateway: Service, reason: str, dialect: str = "ga") -> float:
-    return gateway.running.sample("realtime_sessions_total", dialect=dialect, transport="websocket", ended_reason=reason)
+    return gateway.running.sample(
+        "realtime_sessions_total", dialect=dialect, transport="websocket", ended_reason=reason
+    )
 
 
 async def test_a_session_that_had_its_time_is_told_so_and_closed() -> None:

@@ -93,7 +93,6 @@ async def test_who_interrupts_an_answer_under_way_hears_it_stop(slow: Rtc) -> No
         await client.expect("output_audio_buffer.cleared")
 
 
-@pytest.mark.xfail(reason="the session tells that the answer is over before it tells that the sound is")
 async def test_that_the_sound_has_stopped_is_told_first_of_all(slow: Rtc) -> None:
     session = {**HEARS, "instructions": HANG}
     async with slow.client(shape=Shape.OPENAI_MULTIPART, session=session, leaves_early=True) as client:

@@ -93,9 +93,7 @@ def test_the_table_has_a_line_for_each_figure() -> None:
 
 
 @pytest.mark.parametrize(("measured", "share", "rest"), [(20.0, "10 %", "15.00 ms"), (None, "–", "-5.00 ms")])
-def test_the_parts_are_shown_as_shares_of_what_was_measured(
-    measured: float | None, share: str, rest: str
-) -> None:
+def test_the_parts_are_shown_as_shares_of_what_was_measured(measured: float | None, share: str, rest: str) -> None:
     lines = profile_table(
         {
             "at_sessions": 10,
