@@ -69,6 +69,7 @@ async def said(tab: Tab, role: str) -> list[str]:
     return texts
 
 
+@pytest.mark.proves("F3-agents-js-webrtc")
 async def test_it_connects_hears_an_answer_and_has_both_sides_in_its_history(tmp_path: Path) -> None:
     # connect() waits for `session.updated`, so the microphone opens well before the conversation.
     speech = write_speech(tmp_path / "speech.wav", ["opening-hours"], before_ms=4000)

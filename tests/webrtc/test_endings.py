@@ -62,6 +62,7 @@ async def test_a_session_that_is_hung_up_on_is_over_for_its_client(brisk: Rtc) -
         await client.ended()
 
 
+@pytest.mark.proves("A2-hang-up")
 async def test_it_is_hung_up_on_by_either_of_its_names(brisk: Rtc) -> None:
     async with brisk.leaving_nothing("hung_up"), brisk.client(key=KEY) as client:
         await client.expect("session.created")

@@ -25,6 +25,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.proves("A2-calls", "A2-webrtc", "E1-late-candidates", "F7-vision-agents")
 @pytest.mark.parametrize(("shape", "status", "media_type", "dialect"), SHAPES, ids=[one[0] for one in SHAPES])
 async def test_a_client_of_each_shape_is_answered_in_it_and_has_an_answer_in_its_dialect(
     gateway: Rtc, shape: Shape, status: int, media_type: str, dialect: Dialect
@@ -69,6 +70,7 @@ async def test_inworlds_client_may_send_its_session_again_in_any_spelling(gatewa
         assert client.ice_servers == []
 
 
+@pytest.mark.proves("A2-beta-webrtc")
 @pytest.mark.parametrize("path", ["/v1/realtime", "/v1/realtime/calls"])
 async def test_the_beta_connects_by_its_address_and_its_header(gateway: Rtc, path: str) -> None:
     answer = await gateway.offer(BEARER | {"OpenAI-Beta": "realtime=v1"}, path=f"{path}?model=m")
