@@ -37,9 +37,8 @@ async def answer(request: Request) -> Response:
         channel.on("close", leave)
 
     async def leave() -> None:
-        if peer in _peers:
-            _peers.discard(peer)
-            await peer.close()
+        await peer.close()  # may be called again
+        _peers.discard(peer)
 
     async def note_state() -> None:
         if peer.connectionState in ("failed", "closed"):

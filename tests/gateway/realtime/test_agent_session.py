@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,22 @@ from gateway.realtime.agent_session import config_for, configurer, default_confi
 from gateway.realtime.handshake import Wanted
 from pipeline.agent import Agent
 from pipeline.audio.formats import PCM_24K
+from pipeline.call_controls import CallControls
 from pipeline.dialects import Dialect
 from pipeline.events.config import McpServer, ServerVad, Transcription
+from pipeline.provider import FunctionTool
+from pipeline.toolbox import Tool, Toolbox, ToolResult
 
 AGENT = Agent(name="reception", greeting="Hello.", instructions="Be kind.", voice="anna", language="en-US")
 LIMITS = limits_of(24)
+
+
+async def nothing(arguments: Mapping[str, Any], controls: CallControls) -> ToolResult:
+    return ToolResult("")
+
+
+def toolbox(*names: str) -> Toolbox:
+    return Toolbox(tuple(Tool(FunctionTool(name, "", {"type": "object"}), nothing) for name in names))
 
 
 def wanted(session: object = None, *, dialect: Dialect | None = None, model: str | None = None) -> Wanted:
@@ -37,6 +50,19 @@ def test_a_session_is_the_agents_in_the_protocols_defaults_and_without_its_tools
     assert config.tools == ()
     assert config.transcription is None
     assert default_config(AGENT, model="gpt-x").model == "gpt-x"
+
+
+def test_the_agents_own_session_has_its_tools_but_those_of_the_telephone() -> None:
+    config = config_for(replace(wanted(), is_agents=True), AGENT, LIMITS, toolbox=toolbox("look_up", "transfer"))
+    assert [tool.name for tool in config.tools if isinstance(tool, FunctionTool)] == ["look_up"]
+    assert (config.transcription, config.turn_detection) == (Transcription(), AGENT.turn_detection)
+    assert (config.instructions, config.output_format) == ("Be kind.", PCM_24K)
+
+
+def test_where_the_agents_tools_are_for_nobody_its_own_session_is_refused() -> None:
+    with pytest.raises(ConfigRefused, match="SWITCHBOARD_DEMO_PAGE=1") as refused:
+        config_for(replace(wanted(), is_agents=True), AGENT, LIMITS)
+    assert refused.value.param == "agent"
 
 
 def test_a_transcription_session_transcribes_without_being_asked() -> None:
