@@ -49,6 +49,7 @@ def summary_of(levels: Mapping[str, Sequence[dict[str, Any]]], is_full: Mapping[
         "floor_mouth_to_ear_p50": _calm(floor)["mouth_to_ear_p50"],
         "transport_mouth_to_ear_p50": _calm(transport)["mouth_to_ear_p50"],
         "believable": all(one["believable"] for rig in levels.values() for one in rig if one["sustained"])
+        and all(any(one["believable"] for one in rig) for rig in levels.values())
         and not (is_full["floor"] and floor[-1]["cpu_percent"] < IDLE_PERCENT),
     }
 

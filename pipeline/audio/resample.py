@@ -36,6 +36,10 @@ FEW_PHASES: Final = 8
 AT_ONCE: Final = 256
 """Outputs whose windows are copied together: what they take stays in the processor's cache."""
 
+IN_A_BLOCK: Final = 16
+"""Neighbouring outputs that one matrix makes, where the rate is divided by a whole number: half the time of one
+window for each."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,6 +54,9 @@ class _Filter:
     """Samples of input the filter sees on each side."""
     phases: Floats
     """[up, 2 * half]: the taps for each place between two samples of input; each row adds up to `ONE`."""
+    block: Floats
+    """[2 * half + down * (IN_A_BLOCK - 1), IN_A_BLOCK]: the same taps, for each output of a block. Empty unless `up`
+    is 1."""
 
 
 @lru_cache(maxsize=64)  # all pairs of the eight usual rates
@@ -70,7 +77,14 @@ def _filter(from_hz: int, to_hz: int) -> _Filter:
     phases: Floats = np.rint(taps / taps.sum(axis=1, keepdims=True) * ONE)
     phases[np.arange(up), phases.argmax(axis=1)] += ONE - phases.sum(axis=1)
     phases.setflags(write=False)
-    return _Filter(up, down, half, phases)
+    return _Filter(up, down, half, phases, _block(phases[0], down) if up == 1 else np.empty((0, 0)))
+
+
+def _block(taps: Floats, down: int) -> Floats:
+    block: Floats = np.zeros((taps.size + down * (IN_A_BLOCK - 1), IN_A_BLOCK))
+    for nth in range(IN_A_BLOCK):
+        block[down * nth : down * nth + taps.size, nth] = taps
+    return block
 
 
 class Resampler:
@@ -120,8 +134,25 @@ class Resampler:
         self._place -= used * up
         if not count:
             return b""
-        sound = self._phase_by_phase(heard, first, count) if up <= FEW_PHASES else self._each(heard, first, count)
-        return np.rint(sound / ONE).clip(-32_768, 32_767).astype("<i2").tobytes()
+        if up == 1 and not count % IN_A_BLOCK:
+            sound = self._block_by_block(heard, first, count)
+        elif up <= FEW_PHASES:
+            sound = self._phase_by_phase(heard, first, count)
+        else:
+            sound = self._each(heard, first, count)
+        sound *= 1 / ONE
+        np.rint(sound, out=sound)
+        np.maximum(sound, -32_768, out=sound)
+        np.minimum(sound, 32_767, out=sound)
+        return sound.astype("<i2").tobytes()
+
+    def _block_by_block(self, heard: Floats, first: int, count: int) -> Floats:
+        """As many outputs as a frame of live sound has are whole blocks."""
+        down, block, step = self._filter.down, self._filter.block, heard.itemsize
+        shape = (count // IN_A_BLOCK, block.shape[0])
+        windows = np.ndarray(shape, np.float64, heard, first * step, (IN_A_BLOCK * down * step, step))
+        sound: Floats = np.ascontiguousarray(windows) @ block
+        return sound.reshape(-1)
 
     def _phase_by_phase(self, heard: Floats, first: int, count: int) -> Floats:
         """Every up-th output has the same phase, and lies `down` samples of input further on."""

@@ -70,7 +70,7 @@ def test_where_nothing_was_measured_there_is_no_figure() -> None:
     ("floor", "is_full", "believable"),
     [
         (replace(FIGURES, believable=False), False, False),
-        (replace(FIGURES, believable=False, sustained=False), False, True),
+        (replace(FIGURES, believable=False, sustained=False), False, False),
         (replace(FIGURES, cpu_percent=64.9), True, False),
         (replace(FIGURES, cpu_percent=65.0), True, True),
         (replace(FIGURES, cpu_percent=9.0), False, True),
@@ -82,6 +82,11 @@ def test_a_generator_that_was_late_or_a_floor_that_was_idle_is_not_to_be_believe
     summary = summary_of(levels(floor=[floor]), NOT_FULL | {"floor": is_full})
     assert summary["believable"] is believable
     assert told(summary, stepped=False)[-1].startswith("Not to be believed") is not believable
+
+
+def test_a_level_that_was_not_sustained_while_the_generator_was_late_proves_nothing() -> None:
+    late = replace(FIGURES, believable=False, sustained=False)
+    assert summary_of(levels(floor=[late, FIGURES]), NOT_FULL)["believable"]
 
 
 def test_the_table_has_a_line_for_each_figure() -> None:
