@@ -55,8 +55,8 @@ class _Filter:
     phases: Floats
     """[up, 2 * half]: the taps for each place between two samples of input; each row adds up to `ONE`."""
     block: Floats
-    """[2 * half + down * (IN_A_BLOCK - 1), IN_A_BLOCK]: the same taps, for each output of a block. Empty unless `up`
-    is 1."""
+    """[2 * half + down * (IN_A_BLOCK - 1), IN_A_BLOCK]: the same taps, for each output of a block.
+    Empty unless `up` is 1."""
 
 
 @lru_cache(maxsize=64)  # all pairs of the eight usual rates
