@@ -202,6 +202,8 @@ class RtcConnection:
 
     def _take_message(self, message: bytes) -> None:
         """At once if nothing waits, else in turn."""
+        if self.end is not None:
+            return
         ingress = self._ingress
         if ingress is not None and not self._messages and not ingress.is_full:
             self._pass_on(ingress, message)
