@@ -32,7 +32,8 @@ async def test_whatever_fails_the_caller_is_answered_and_never_waits_in_silence(
     verdicts, found = await _played(sample(CALLS), AT_ONCE)
     # What a busy machine spoils goes well when the call has the machine to itself; a fault of ours does not.
     spoiled = [verdict.cell for verdict in verdicts if str(verdict.cell) in found]
-    _, found = await _played(spoiled, 1)
+    if spoiled:
+        _, found = await _played(spoiled, 1)
     assert found == {}
     assert sum(verdict.injected for verdict in verdicts) >= LEAST_FAULTS
 

@@ -121,8 +121,8 @@ async def test_words_survive_the_way_there_and_back(hello: Sound) -> None:
         client.speak(hello)
         at_s = await client.heard()
         await client.heard_for(hello.duration_ms, at_s)
-        assert best_likeness(hello.pcm, client.sound(at_s - 0.1).pcm) > 0.9
-        assert best_likeness(hello.pcm, client.packets.sound().pcm) > 0.9
+        assert best_likeness(hello.pcm, client.sound(at_s - 0.1).pcm) > 0.6
+        assert best_likeness(hello.pcm, client.packets.sound().pcm) > 0.6
 
 
 async def test_a_client_without_a_microphone_only_receives() -> None:

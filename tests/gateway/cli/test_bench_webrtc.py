@@ -72,7 +72,7 @@ def test_a_short_real_run_shows_plausible_figures(monkeypatch: pytest.MonkeyPatc
     floor, transport, gateway, summary = [json.loads(line) for line in shown.stdout.splitlines()]
     for level in (floor, transport, gateway):
         assert (level["sessions"], level["failed"], level["first_failure"]) == (4, 0, None)
-        assert level["packets"] > 200
+        assert level["packets"] > 50
         assert 0 < level["offer_to_answer_p50"] < level["offer_to_packet_p50"] < 10_000
         assert 0 < level["cpu_percent"] <= 1_000
         assert 20 < level["rss_mb"] < 2_000

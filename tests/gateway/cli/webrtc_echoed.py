@@ -48,7 +48,7 @@ async def echoed(endpoint: Callable[[Request], Awaitable[Response]], *, least_ms
                 if heard.done():
                     break
             took_ms = (heard.result() - began_s) * 1000
-            assert least_ms < took_ms < 600
+            assert least_ms < took_ms < 5_000
     finally:
         await peer.close()
 

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gateway.credentials.door import Door
+from gateway.metrics import Metrics
 from gateway.realtime.agent_session import limits_of
 from gateway.realtime.own_session import Opening
 from gateway.realtime.studio import Studio
@@ -44,6 +45,7 @@ class FakeCalls:
     def __post_init__(self) -> None:
         settings = replace(SETTINGS, insecure_dev=False, realtime_beta=self.serves_beta)
         self.door = Door(settings, now=time.time)
+        self.metrics = Metrics("test")
         studio = SimpleNamespace(
             settings=settings,
             door=self.door,
@@ -51,6 +53,7 @@ class FakeCalls:
             limits=limits_of(8),
             serves_mcp=False,
             toolbox=Toolbox(()),
+            metrics=self.metrics,
             make_id=Ids(),
             admits=lambda: self.admits,
         )
@@ -136,3 +139,5 @@ def test_what_is_refused_opens_nothing(headers: dict[str, str], content: str, st
     answer: Any = calls.client.post(CALLS, headers=headers, content=content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert calls.openings == []
+    counted = [metric.samples for metric in calls.metrics.realtime_refused.collect()]
+    assert sum(sample.value for samples in counted for sample in samples if sample.name.endswith("_total")) == 1
