@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := gateway pipeline twiml simulator tests
 
 .DEFAULT_GOAL := help
-.PHONY: help call run demo bench bench-realtime bench-webrtc bench-turns test test-clients check format clean
+.PHONY: help call run demo bench bench-realtime bench-webrtc bench-turns prove test test-clients check format clean
 
 help:  ## what there is
 	@echo "Switchboard: give a phone number an AI voice agent"
@@ -38,6 +38,9 @@ bench-webrtc: $(VENV)/.bench  ## WebRTC sessions per core, delay and where CPU g
 bench-turns: $(VENV)/.bench  ## voice to voice with stand-ins as slow as real services: what preemption and hedging save
 	@$(BIN)/switchboard bench-turns
 
+prove: $(VENV)/.bench redis  ## kill workers, stop Redis, drop streams under live calls, and count what callers lost
+	@$(BIN)/switchboard prove --json out/prove.json
+
 test: $(VENV)/.test redis node chromium  ## everything: format, lint, types, tests with coverage
 	@$(MAKE) --no-print-directory check PYTHON=$(PYTHON) VENV=$(VENV)
 
@@ -48,7 +51,10 @@ check: $(VENV)/.test client-environments  ## the same, installing nothing but Py
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --reruns 1 --cov --cov-report=term:skip-covered
+
+# What fails is played once more, and told as RERUN: calls are played in real time, and a shared machine may stand
+# still for as long as a caller waits. What is wrong fails twice.
 
 format: $(VENV)/.test  ## let ruff write what it can
 	$(BIN)/ruff format $(SOURCES)
