@@ -49,21 +49,26 @@ LEGAL_STEPS: Final = {
 
 
 class Breaker:
-    """Of one provider, for all sessions of a process. Times are seconds of one monotonic clock."""
+    """Of one provider or server, for all sessions of a process. Times are seconds of one monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_s: float = OPEN_S) -> None:
+        self._open_s = open_s
         self.state = State.CLOSED
         self._failures = 0
         self._tried_again_from_s = 0.0
 
     def admits(self, now_s: float) -> bool:
-        """Whether to ask it now. While it is left alone, one request in `OPEN_S` is let through as a trial."""
+        """Whether to ask it now. While it is left alone, one request in `open_s` is let through as a trial."""
         if self.state is State.CLOSED:
             return True
         if now_s < self._tried_again_from_s:
             return False
         self._step(Fact.TIME_PASSED, now_s)
         return True
+
+    def is_open(self, now_s: float) -> bool:
+        """Whether `admits` would refuse; asking this lets nobody through."""
+        return self.state is not State.CLOSED and now_s < self._tried_again_from_s
 
     def worked(self, now_s: float) -> None:
         self._failures = 0
@@ -77,4 +82,4 @@ class Breaker:
     def _step(self, fact: Fact, now_s: float) -> None:
         self.state = LEGAL_STEPS[self.state, fact]
         if self.state is not State.CLOSED:
-            self._tried_again_from_s = now_s + OPEN_S
+            self._tried_again_from_s = now_s + self._open_s

@@ -65,3 +65,14 @@ def test_no_order_of_facts_is_illegal_and_it_is_never_shut_for_long(facts: list[
             case "fail":
                 breaker.failed(now_s)
     assert breaker.admits(now_s + OPEN_S)
+
+
+def test_how_long_it_is_left_alone_may_be_chosen_and_looking_lets_nobody_through() -> None:
+    breaker = Breaker(open_s=1.0)
+    for _ in range(FAILURES_IN_A_ROW):
+        breaker.failed(10.0)
+    assert breaker.is_open(10.9) and not breaker.is_open(11.0)
+    assert breaker.admits(11.0)
+    assert breaker.is_open(11.0), "one is trying"
+    breaker.worked(11.1)
+    assert not breaker.is_open(11.1)
