@@ -2,7 +2,7 @@
 
     name = "reception"
     greeting = "Hello, how can I help you?"         # spoken word for word when the call begins
-    welcome_back = "Sorry, we were cut off."        # the same, when a lost line is back in mid-conversation
+    welcome_back = "Sorry, we were cut off."        # the same, when nobody knows what was said before
     apology = "I'm sorry, something went wrong."    # spoken when a provider fails
     instructions = "You are …"                      # what a real language model is told
     voice = "en-us"                                 # a name of the voice provider's; may be left out

@@ -17,7 +17,6 @@ from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.events.items import AnyItem, FunctionCallOutput, Message
 from pipeline.item_requests import ItemRequests
-from pipeline.limits import LONGEST_SOUND_MS
 from pipeline.mcp_calls import McpCalls, is_object
 from pipeline.mcp_listings import McpListings
 from pipeline.orders import Orders
@@ -25,7 +24,7 @@ from pipeline.output_line import OutputLine
 from pipeline.own_calls import OwnCalls
 from pipeline.phase import LEGAL_STEPS, Phase
 from pipeline.provider import FunctionTool
-from pipeline.response import Response, ResponseState, usage_of
+from pipeline.response import Response, ResponseState, already_active, usage_of
 
 MOST_FAILURES = 3
 """Failures in a row that are answered with an apology; one more, and the call ends with words instead."""
@@ -61,54 +60,27 @@ class Answers:
         self._line = line
         self._items = items
         self._make_id = make_id
-        self._listings = listings
+        self.listings = listings
         self._mcp_calls = mcp_calls
         self._orders = Orders(conversation, line, listings)
         self._apology = apology
         self._apologising: str | None = None
         """The last response that was an apology."""
-        self._own_calls = OwnCalls(own_tools, patient_tools)
-        self._transfer_to = ""
+        self.own_calls = OwnCalls(own_tools, patient_tools)
+        self.transfer_to = ""
+        """Whom the caller is connected to once the farewell is heard."""
         self._failures = 0
 
     @property
     def is_free(self) -> bool:
         """A new answer may begin: none is under way, no function is awaited, nobody is saying goodbye."""
-        return self.active is None and not self._own_calls.are_running and self.phase is Phase.TALKING
+        return self.active is None and not self.own_calls.are_running and self.phase is Phase.TALKING
 
     @property
     def is_busy(self) -> bool:
         """An answer is being made, or a function runs that the caller waits for."""
         active = self.active
-        return (active is not None and active.speaks) or self._own_calls.are_awaited
-
-    def fill(self, config: SessionConfig, text: str, sound: bytes) -> list[ServerEvent]:
-        """Sound that is there already: an item of the answer under way if that has said nothing, or an answer of
-        its own. In the middle of an answer it is heard, and told in no words."""
-        response = self.active
-        is_own = response is None
-        if response is None:
-            response = Response(self._conversation, self._make_id, config)
-        elif not response.speaks:
-            return []
-        elif response.spoken_item_id is not None:
-            text = ""  # it has begun to say something else, into which these words do not fit
-        events = [response.created()] if is_own else []
-        if text:
-            events += response.say(text)
-        size = config.output_format.bytes_in(LONGEST_SOUND_MS)
-        for at in range(0, len(sound), size):
-            piece = sound[at : at + size]
-            events += response.sound(piece)
-            made = reports.AudioMade(response.id, piece, text if at == 0 else "")
-            assert response.spoken_item_id is not None, "sound opens the message"
-            self._line.write(response.id, response.spoken_item_id, made, config.output_format)
-        if (text or is_own) and response.spoken_item_id is not None:
-            self._line.ledger.finish(response.spoken_item_id)
-            events += response.settle()
-        if is_own:
-            events += [*response.end(ResponseState.COMPLETED), *self._line.finish(response.id)]
-        return events
+        return (active is not None and active.speaks) or self.own_calls.are_awaited
 
     def respond(
         self,
@@ -124,6 +96,7 @@ class Answers:
         """Begin an answer; only while none is active. `input`: what the model is told instead of the conversation.
         `is_held`: it is created now, and begins with `release`."""
         response = self.active = Response(self._conversation, self._make_id, config, metadata)
+        response.remark, response.promised = remark, script
         if is_held:
             self._orders.hold(response, input, remark)
             return [response.created()]
@@ -147,7 +120,7 @@ class Answers:
 
     def anticipate(self, config: SessionConfig, said: Message) -> list[commands.Anticipate]:
         """Begin in secret the answer to what the caller seems to have said, if it could be given at once."""
-        if not self.is_free or self._listings.is_asking(config):
+        if not self.is_free or self.listings.is_asking(config):
             return []
         return [self._orders.anticipate(config, said)]
 
@@ -157,7 +130,13 @@ class Answers:
 
     def think(self, made: reports.TextMade) -> list[ServerEvent]:
         response = self._current(made.response_id)
-        return response.say(made.text) if response else []
+        return response.think(made.text) if response else []
+
+    def think_out(self, ended: reports.TextEnded) -> list[ServerEvent]:
+        """Nothing follows; it is good to know if the session must go on elsewhere."""
+        if response := self._current(ended.response_id):
+            response.is_thought_out = True
+        return []
 
     def speak(self, made: reports.AudioMade) -> list[ServerEvent]:
         response = self._current(made.response_id)
@@ -199,8 +178,7 @@ class Answers:
             return outputs
         if response.id != self._apologising:
             self._failures = 0
-        others = frozenset(tool.name for tool in response.config.tools if isinstance(tool, FunctionTool))
-        own = self._own_calls.begin(response.calls, others if self._line.is_telephone else None)
+        own = self.own_calls.begin(response.calls, self._others(response.config))
         return [*outputs, *own, *self._mcp_calls.run(response.mcp_calls)]
 
     def fail(self, failed: reports.Failed, config: SessionConfig) -> list[ServerEvent | commands.Command]:
@@ -279,23 +257,43 @@ class Answers:
 
     def keep_result(self, returned: reports.ToolReturned, *, ends_call: bool) -> list[ServerEvent]:
         """A function of ours has returned; its result joins the conversation exactly once."""
-        if not self._own_calls.end(returned.call_id):
+        if not self.own_calls.end(returned.call_id):
             return []
         if ends_call and self.phase is Phase.TALKING:
-            self._step(Phase.ENDING)
-            self._transfer_to = returned.transfer_to
+            self.say_goodbye(returned.transfer_to)
         item_id = self._make_id("item")
         return self._items.added(FunctionCallOutput(id=item_id, call_id=returned.call_id, output=returned.output))
 
+    def owns(self, name: str, config: SessionConfig) -> bool:
+        """Whether a function of this name is ours to run."""
+        return self.own_calls.owns(name, self._others(config))
+
+    def follow_outputs(self, config: SessionConfig) -> bool:
+        """Inworld's `auto_tool_response`: once every function has its output, an answer follows by itself."""
+        wanted = (config.provider_data or {}).get("auto_tool_response") is True
+        is_awaited = self._conversation.awaits_output or self._mcp_calls.is_calling
+        return wanted and config.type == "realtime" and not is_awaited
+
+    def _others(self, config: SessionConfig) -> frozenset[str] | None:
+        """Functions that a client runs, as `OwnCalls` asks for them."""
+        if not self._line.is_telephone:
+            return None
+        return frozenset(tool.name for tool in config.tools if isinstance(tool, FunctionTool))
+
+    def say_goodbye(self, transfer_to: str) -> None:
+        """What is said from here on is the farewell."""
+        self._step(Phase.ENDING)
+        self.transfer_to = transfer_to
+
     def hang_up_if_due(self) -> list[commands.Command]:
         """The farewell has been heard to its last word."""
-        if self.phase is not Phase.ENDING or self.active is not None or self._own_calls.are_running:
+        if self.phase is not Phase.ENDING or self.active is not None or self.own_calls.are_running:
             return []
         if self._line.is_sounding:
             return []
         self._step(Phase.ENDED)
-        if self._transfer_to:
-            return [commands.HangUp(reason="transferred", transfer_to=self._transfer_to)]
+        if self.transfer_to:
+            return [commands.HangUp(reason="transferred", transfer_to=self.transfer_to)]
         return [commands.HangUp(reason="agent_hung_up")]
 
     def _current(self, response_id: str) -> Response | None:
@@ -337,11 +335,3 @@ class Answers:
         if phase not in LEGAL_STEPS[self.phase]:
             raise AssertionError(f"a conversation that is {self.phase.value} cannot become {phase.value}")
         self.phase = phase
-
-
-def already_active(response_id: str) -> str:
-    """Why no other response may begin in the conversation."""
-    return (
-        f"Conversation already has an active response in progress: {response_id}. "
-        "Wait until the response is finished before creating a new one."
-    )

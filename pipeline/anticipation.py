@@ -21,14 +21,14 @@ from pipeline.commands import Anticipate, Respond
 from pipeline.costs import Used
 from pipeline.events.items import InputAudio, Item, Message
 from pipeline.provider import Prompt
-from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
+from pipeline.reports import AudioMade, Failed, Finished, Report, TextEnded, TextMade, ToolRequested
 
 log = logging.getLogger(__name__)
 
 MOST_KEPT_S = 3.0
 """Of sound; the voice waits then. Turns are committed within a second of the first guess."""
 
-Making: TypeAlias = AudioMade | Failed | Finished | TextMade | ToolRequested
+Making: TypeAlias = AudioMade | Failed | Finished | TextEnded | TextMade | ToolRequested
 
 
 @dataclass(frozen=True, slots=True)

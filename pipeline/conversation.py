@@ -93,7 +93,7 @@ class Conversation:
 
     @property
     def items(self) -> tuple[AnyItem, ...]:
-        return tuple(self._items[item_id] for item_id in self._order)
+        return tuple(map(self._items.__getitem__, self._order))
 
     def __len__(self) -> int:
         return len(self._order)

@@ -12,6 +12,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import assert_never, cast
 
 import msgspec
@@ -24,10 +25,11 @@ from pipeline.events.error import ErrorEvent
 from pipeline.events.event import ClientEvent, ServerEvent
 from pipeline.events.input_audio import InputAudioBufferAppend
 from pipeline.events.session import SessionUpdated
-from pipeline.keypad import Keypad
+from pipeline.keypad import Hush, Keypad
 from pipeline.manners import Manners
 from pipeline.mcp_errands import McpErrands, McpTools
 from pipeline.observations import Observation, ToolNoted, ToolTimed
+from pipeline.opening import NOTHING, Opening
 from pipeline.phrasebook import Phrasebook
 from pipeline.playout import in_order
 from pipeline.prompts import told
@@ -55,8 +57,7 @@ from pipeline.worker import Remote, Seat, Worker
 log = logging.getLogger(__name__)
 
 MOST_BEHIND_MS = 160
-"""Sound that may be heard before it was judged: five windows of the speech-activity model. More is held back, so
-that the beginning of an utterance is not gone before it is noticed."""
+"""Sound that may be heard before it was judged; more is held back, lest the beginning of an utterance is lost."""
 
 PACED_MS = 40
 """Sound that comes faster than it was spoken is heard in pieces of this length."""
@@ -82,6 +83,7 @@ class Engine:
         facts: Mapping[str, str] | None = None,
         mcp: McpTools | None = None,
         phrasebook: Phrasebook | None = None,
+        hush: Hush = nullcontext,
     ) -> None:
         self._session = session
         self._transport = transport
@@ -105,7 +107,7 @@ class Engine:
             now=now,
             chance=random.random,
         )
-        self._keypad = Keypad(facts or {}, session.config.output_format, self._play, self._note)
+        self._keypad = Keypad(facts or {}, session.config.output_format, self._play, self._note, hush)
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._has_kept_up = asyncio.Event()
@@ -123,16 +125,14 @@ class Engine:
             CascadeWorker(backend, seat) if isinstance(backend, Cascade) else backend.engage(seat)
         )
 
-    async def run(self, greeting: str = "") -> commands.HangUp | None:
+    async def run(self, opening: Opening = NOTHING) -> commands.HangUp | None:
         """Live until `stop`, or until the session wants to hang up, which is then returned."""
         self._ear.open()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 working = self._tasks.create_task(self._worker.run())
                 self._manners.begin(self._tasks)
-                self._perform(self._session.open())
-                if greeting:
-                    self._perform(self._session.say(greeting))
+                self._perform([*self._session.open(), *self._session.begin(opening)])
                 hang_up = await self._end
                 self._leave()
                 working.cancel()
@@ -149,10 +149,14 @@ class Engine:
         """Events and sound may be given to it."""
         return self._tasks is not None and not self._end.done()
 
-    def stop(self) -> None:
-        """The other end is gone."""
+    def stop(self, how: commands.HangUp | None = None) -> None:
+        """The other end is gone; or somebody outside wants the call to end, and says how."""
         if not self._end.done():
-            self._end.set_result(None)
+            self._end.set_result(how)
+
+    def take_up(self, opening: Opening) -> None:
+        """Say or do this on our side, as if it began with it: somebody outside wants it, and it has its turn."""
+        self._perform(self._session.begin(opening))
 
     def hear(self, audio: bytes) -> None:
         """The caller's sound, in the session's input format. The hot path."""

@@ -266,6 +266,12 @@ def _without_sound(item: AnyItem) -> tuple[AnyItem, bytes]:
     return msgspec.structs.replace(item, content=content), b"".join(sounds)
 
 
+def lacks_words(item: AnyItem) -> bool:
+    """It is sound, and the peer does not say what is said in it."""
+    parts = item.content if isinstance(item, Message) else ()
+    return any(isinstance(part, InputAudio) and not part.transcript for part in parts)
+
+
 def _words_bytes(item: AnyItem) -> int:
     """Of all text in an item, as UTF-8."""
     match item:

@@ -73,16 +73,17 @@ def kept_of(items: tuple[AnyItem, ...], config: SessionConfig) -> KeptConversati
     tools = tuple(tool for tool in config.tools if not isinstance(tool, McpServer))
     servers = tuple(tool for tool in config.tools if isinstance(tool, McpServer))
     return KeptConversation(
-        items=_ended(items),
+        items=ended(items),
         session=shown(msgspec.structs.replace(config, tools=tools), _DIALECT, session_id=""),
         servers=tuple(mcp_server.shown(server) for server in servers),
         secretive=tuple(server.server_label for server in servers if server.authorization or server.headers),
     )
 
 
-def _ended(items: tuple[AnyItem, ...]) -> tuple[AnyItem, ...]:
+def ended(items: tuple[AnyItem, ...]) -> tuple[AnyItem, ...]:
+    """The items, without what only their session could have brought to an end."""
     answered = {item.approval_request_id for item in items if isinstance(item, McpApprovalResponse)}
-    ended: list[AnyItem] = []
+    kept: list[AnyItem] = []
     for item in items:
         match item:
             case McpListTools():
@@ -90,10 +91,10 @@ def _ended(items: tuple[AnyItem, ...]) -> tuple[AnyItem, ...]:
             case McpApprovalRequest(id=item_id) if item_id not in answered:
                 continue  # the model may ask again; a peer that agreed to this one would wait in vain
             case McpCall(output=None, error=error) if error is UNSET:
-                ended.append(msgspec.structs.replace(item, error=_BROKEN_OFF))
+                kept.append(msgspec.structs.replace(item, error=_BROKEN_OFF))
             case _:
-                ended.append(item)
-    return tuple(ended)
+                kept.append(item)
+    return tuple(kept)
 
 
 def configured(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
 
 from pipeline.audio.dtmf import tones
 from pipeline.audio.formats import AudioFormat
@@ -20,8 +22,13 @@ KEYS_AHEAD = 64
 """Keys pressed faster than they are taken; more are nobody's."""
 
 
+Hush: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""While it is entered, nothing of the call may be recorded."""
+
+
 class Keypad:
-    """The `CallControls` of one call. `play` lets the other end hear a sound, and says whether it could."""
+    """The `CallControls` of one call. `play` lets the other end hear a sound, and says whether it could.
+    `hush` is entered while digits are collected: nothing of the call may be recorded then."""
 
     def __init__(
         self,
@@ -29,11 +36,13 @@ class Keypad:
         format: AudioFormat,
         play: Callable[[bytes], bool],
         record: Callable[[str, Mapping[str, str]], None],
+        hush: Hush = nullcontext,
     ) -> None:
         self.facts = facts
         self._format = format
         self._play = play
         self._record = record
+        self._hush = hush
         self._keys: asyncio.Queue[str | None] | None = None
 
     def press(self, digit: str) -> bool:
@@ -54,6 +63,10 @@ class Keypad:
 
     async def collect_digits(self, *, most: int, until: str, timeout_s: float) -> Collected:
         """See `CallControls`. Of two collections at once, the later has the keys."""
+        with self._hush():
+            return await self._collect(most, until, timeout_s)
+
+    async def _collect(self, most: int, until: str, timeout_s: float) -> Collected:
         keys = self._keys = asyncio.Queue(KEYS_AHEAD)
         digits = ""
         try:

@@ -29,11 +29,13 @@ class OwnCalls:
     def begin(self, calls: Iterable[FunctionCall], others: frozenset[str] | None) -> list[commands.CallTool]:
         """Run those that are ours. `others` are those a client runs; on a telephone, what is neither was made up by
         the model, and has to be told so by somebody. None: all that is not ours is the client's."""
-        ours = [
-            call for call in calls if call.name in self._tools or (others is not None and call.name not in others)
-        ]
+        ours = [call for call in calls if self.owns(call.name, others)]
         self._running |= {call.call_id: call.name for call in ours}
         return [commands.CallTool(call.call_id, call.name, call.arguments) for call in ours]
+
+    def owns(self, name: str, others: frozenset[str] | None) -> bool:
+        """Whether it is for us to answer a call of this name; `others` as above."""
+        return name in self._tools or (others is not None and name not in others)
 
     def end(self, call_id: str) -> bool:
         """One has returned. False if it was not running: a result counts once."""

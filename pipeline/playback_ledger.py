@@ -157,6 +157,17 @@ class PlaybackLedger:
             samples = min(entry.samples, max(0, self.position - entry.begins))
         return self._until(item_id, entry, samples)
 
+    @property
+    def unheard(self) -> list[str]:
+        """The items whose sound is made, not thrown away, and not yet heard to its end; in order."""
+        found: list[str] = []
+        for item_id, entry in reversed(self._entries.items()):
+            if entry.begins + entry.samples <= self.position:
+                break  # what was written before it has been heard too
+            if entry.cut_at is None:
+                found.append(item_id)
+        return found[::-1]
+
     def _until(self, item_id: str, entry: _Entry, samples: int) -> Heard:
         return Heard(
             item_id=item_id,

@@ -61,6 +61,13 @@ class TextMade:
 
 
 @dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The model has thought its answer to the end, with some words in it; they may still have to be spoken."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AudioMade:
     """The voice spoke some more of the answer, in the session's output format."""
 
@@ -192,6 +199,7 @@ Report: TypeAlias = (
     | Transcribed
     | TranscriptionFailed
     | TextMade
+    | TextEnded
     | AudioMade
     | ToolRequested
     | Finished

@@ -39,7 +39,7 @@ from pipeline.provider import (
     Transcriber,
     Voice,
 )
-from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
+from pipeline.reports import AudioMade, Failed, Finished, Report, TextEnded, TextMade, ToolRequested
 from pipeline.sentences import Clauses
 from pipeline.spoken_phrases import SpokenPhrases
 
@@ -195,7 +195,7 @@ class Responder:
     async def _think(self, command: Respond, clauses: asyncio.Queue[str | None]) -> _Thought:
         thought = _Thought()
         cutter = Clauses()
-        response_id = command.response_id
+        response_id, has_words = command.response_id, False
         if command.script is not None:
             self._report(TextMade(response_id, command.script))
             await _put(clauses, cutter.push(command.script))
@@ -204,6 +204,7 @@ class Responder:
                 async for output in outputs:
                     match output:
                         case TextDelta(text=text):
+                            has_words = True
                             self._report(TextMade(response_id, text))
                             await _put(clauses, cutter.push(text))
                         case ToolRequest(call_id=call_id, name=name, arguments=arguments):
@@ -212,6 +213,8 @@ class Responder:
                             thought.used = output
                         case CutOff(reason=reason):
                             thought.cut_off = reason
+            if has_words:
+                self._report(TextEnded(response_id))
         await _put(clauses, cutter.flush())
         await clauses.put(None)
         return thought

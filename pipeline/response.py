@@ -29,6 +29,7 @@ from pipeline.events.items import (
     OutputAudio,
     OutputText,
 )
+from pipeline.heard_text import parted
 from pipeline.mcp_calls import Asked
 from pipeline.mcp_offer import NOTHING, Offer, Offered
 from pipeline.reports import Finished
@@ -94,6 +95,12 @@ class Response:
         """The tools of MCP servers its model was told of."""
         self.mcp_calls: list[Asked] = []
         """To be made once it is done."""
+        self.remark = ""
+        """With which its model was asked."""
+        self.promised: str | None = None
+        """Of words it is to say word for word, those not made yet; None: a model finds its words."""
+        self.is_thought_out = False
+        """The model has made all its words."""
         self._conversation = conversation
         self._make_id = make_id
         self._metadata = metadata
@@ -111,8 +118,24 @@ class Response:
         """The message being written, if one is open."""
         return self._spoken.item_id if self._spoken else None
 
+    @property
+    def spoken_text(self) -> str:
+        """Its words so far."""
+        return self._spoken.text if self._spoken else ""
+
+    @property
+    def has_all_words(self) -> bool:
+        """What it has to say is known to the last word."""
+        return self.is_thought_out or self.promised is not None
+
     def created(self) -> ServerEvent:
         return wire.ResponseCreated(event_id=self._make_id("event"), response=self._snapshot("in_progress"))
+
+    def think(self, text: str) -> list[ServerEvent]:
+        """Its worker has made these words."""
+        if self.promised:
+            self.promised = parted(self.promised, text)[1]
+        return self.say(text)
 
     def say(self, text: str) -> list[ServerEvent]:
         """Words were thought: a transcript delta, or a text delta where nothing is spoken."""
@@ -307,4 +330,12 @@ def usage_of(finished: Finished) -> wire.Usage:
         cached_audio_tokens=finished.cached_audio_tokens,
         output_audio_tokens=finished.output_audio_tokens,
         used=finished.used,
+    )
+
+
+def already_active(response_id: str) -> str:
+    """Why no other response may begin in the conversation."""
+    return (
+        f"Conversation already has an active response in progress: {response_id}. "
+        "Wait until the response is finished before creating a new one."
     )

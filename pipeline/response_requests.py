@@ -5,7 +5,7 @@ Each answer is the list of what follows; what cannot be done is a `BadEvent`, or
 
 from __future__ import annotations
 
-from pipeline.answers import Answers, already_active
+from pipeline.answers import Answers
 from pipeline.commands import Command
 from pipeline.events import response as wire
 from pipeline.events.config import SessionConfig
@@ -16,6 +16,7 @@ from pipeline.item_requests import ItemRequests
 from pipeline.limits import Limits
 from pipeline.mcp_listings import McpListings
 from pipeline.output_line import OutputLine
+from pipeline.response import already_active
 
 
 class ResponseRequests:

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from pipeline import reports
 from pipeline.answers import Answers
+from pipeline.continuity import Continuity
 from pipeline.conversation import Conversation
 from pipeline.events import conversation as conv
 from pipeline.events import input_audio as heard
@@ -21,21 +22,24 @@ from pipeline.events import response as resp
 from pipeline.events import session as sess
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ClientEvent, ServerEvent
-from pipeline.events.items import AnyItem, FunctionCallOutput, InputAudio, McpApprovalResponse, Message
+from pipeline.events.items import AnyItem, FunctionCallOutput, McpApprovalResponse
 from pipeline.events.refusal import BadEvent
-from pipeline.item_requests import ItemRequests
+from pipeline.fillers import Fillers
+from pipeline.item_requests import ItemRequests, lacks_words
 from pipeline.kept_audio import KeptAudio
 from pipeline.kept_conversation import told_again
 from pipeline.limits import USUAL, Limits
 from pipeline.mcp_calls import McpCalls
 from pipeline.mcp_listings import McpListings
 from pipeline.murmurs import Murmurs
+from pipeline.opening import Opening
 from pipeline.output_line import OutputLine
 from pipeline.output_requests import OutputRequests
 from pipeline.phase import Phase
 from pipeline.playback_ledger import PlaybackLedger
 from pipeline.reports import Report
 from pipeline.response_requests import ResponseRequests
+from pipeline.snapshot import Snapshot
 from pipeline.turns import Output, Turns
 
 __all__ = ["Output", "Session"]
@@ -106,6 +110,8 @@ class Session:
             anticipates=anticipates,
         )
         self.murmurs = Murmurs(self._turns, self._answers, self._line, make_id)
+        self._fillers = Fillers(self.conversation, self._turns, self._answers, self._line, make_id)
+        self.continuity = Continuity(self.conversation, self._turns, self._answers, self._line, self._mcp_calls)
 
     @property
     def phase(self) -> Phase:
@@ -134,8 +140,7 @@ class Session:
     @property
     def s_since_voice(self) -> float:
         """Seconds of the caller's sound since the voice last began or ended."""
-        listening = self._turns.listening
-        return (listening.buffer.heard - listening.voice_edge) / self.config.input_format.rate_hz
+        return self._turns.listening.s_since_voice
 
     def open(self) -> list[Output]:
         """The first events of every session."""
@@ -197,6 +202,8 @@ class Session:
                 return [*self._turns.misunderstand(report), *self._what_is_due()]
             case reports.TextMade():
                 return [*self._answers.think(report)]
+            case reports.TextEnded():
+                return [*self._answers.think_out(report)]
             case reports.AudioMade():
                 self._turns.reckon(report)
                 return [*self._answers.speak(report)]
@@ -222,6 +229,19 @@ class Session:
             case _:
                 assert_never(report)
 
+    def begin(self, opening: Opening) -> list[Output]:
+        """The first thing on our side, right behind `open`."""
+        return self.continuity.begin(opening, self.config)
+
+    def snapshot(self) -> Snapshot:
+        """What whoever goes on with the conversation must know, at this instant; cheap enough to be taken often."""
+        return self.continuity.snapshot(self.config)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody speaks or is kept waiting: going on elsewhere would not be noticed."""
+        return self.continuity.is_quiet(self.config)
+
     def say(self, script: str) -> list[Output]:
         """Speak these very words as the next answer, without asking a model: a greeting, an announcement."""
         may_speak = self.config.type == "realtime" and self._answers.is_free
@@ -233,28 +253,21 @@ class Session:
         It joins the answer under way, if that has made no sound yet, or stands for itself. Nothing follows if
         nobody is kept waiting any more.
         """
-        if not self.is_keeping_waiting:
-            return []
-        return [*self._answers.fill(self.config, text, sound), *self._what_is_due()]
+        events = self._fillers.say(self.config, text, sound)
+        return [*events, *self._what_is_due()] if events else []
 
     def play(self, sound: bytes) -> list[Output]:
         """Let the other end hear this sound, which says nothing: tones. Nothing follows while somebody speaks."""
-        if self._turns.listening.current is not None or self._answers.phase is not Phase.TALKING:
-            return []
-        return [*self._answers.fill(self.config, "", sound)]
+        return [*self._fillers.play(self.config, sound)]
 
     @property
     def is_keeping_waiting(self) -> bool:
         """An answer is owed, the caller has finished, and hears nothing."""
-        listening = self._turns.listening
-        if listening.current is not None or self._answers.phase is not Phase.TALKING:
-            return False
-        if self.config.type != "realtime" or self._turns.is_over_answer:
-            return False
-        return self._answers.is_busy or listening.has_unanswered or self._turns.is_owing_words
+        return self._fillers.are_welcome(self.config)
 
     def close(self) -> list[Output]:
         """The other end is gone: every response has its `done`, and items keep only what was heard of them."""
+        self.continuity.close(self.config)
         return self._answers.close()
 
     # Our side
@@ -265,7 +278,7 @@ class Session:
             item, sound, events = self._items.create(event)
         except BadEvent as bad:
             return [*self._items.refusal(bad, event.event_id)]
-        if sound and _lacks_words(item):
+        if sound and lacks_words(item):
             return [*events, *self._turns.expect(item.id, sound)]
         if isinstance(item, McpApprovalResponse):
             decided = self._mcp_calls.decide(item)
@@ -274,16 +287,10 @@ class Session:
 
     def _go_on(self, events: list[ServerEvent]) -> list[Output]:
         """A tool has come to its end; an answer follows where the session wants that by itself."""
-        if events and self._answers_outputs():
+        if events and self._answers.follow_outputs(self.config):
             self._turns.listening.has_unanswered = True
             return [*events, *self._what_is_due()]
         return [*events]
-
-    def _answers_outputs(self) -> bool:
-        """Inworld's `auto_tool_response`: once every function has its output, an answer follows by itself."""
-        wanted = (self.config.provider_data or {}).get("auto_tool_response") is True
-        is_awaited = self.conversation.awaits_output or self._mcp_calls.is_calling
-        return wanted and self.config.type == "realtime" and not is_awaited
 
     def _idly(self, outputs: list[Output]) -> list[Output]:
         """What ends an answer begins the wait for the caller."""
@@ -340,9 +347,3 @@ class Session:
 
     def _event_id(self) -> str:
         return self._make_id("event")
-
-
-def _lacks_words(item: AnyItem) -> bool:
-    """Sound came with it, and the peer does not say what is said in it."""
-    parts = item.content if isinstance(item, Message) else ()
-    return any(isinstance(part, InputAudio) and not part.transcript for part in parts)

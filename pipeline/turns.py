@@ -78,7 +78,7 @@ class Turns:
             self._idle.restart(self.listening.buffer.heard)
 
     @property
-    def _answers_turns(self) -> bool:
+    def answers_turns(self) -> bool:
         """What the caller says is answered without the peer asking for it."""
         rule = self.listening.rule
         return rule is not None and rule.create_response and self._config.type == "realtime"
@@ -155,7 +155,7 @@ class Turns:
         self._line.kept.write(item.id, utterance.audio)
         utterance.audio = b""
         self._idle.restart(self.listening.buffer.heard)
-        if self.listening.hears_sound and self._answers_turns:
+        if self.listening.hears_sound and self.answers_turns:
             self.listening.has_unanswered = True  # its words may come whenever they like
         committed = self._committed(item.id)
         outputs = [committed, *self._items.added(item), commands.EndTranscription(utterance.item_id)]
@@ -193,7 +193,7 @@ class Turns:
     def _anticipate(self, *, is_hinted: bool = False) -> list[Output]:
         """Once the caller seems to have finished, an answer is begun that nobody hears of yet."""
         listening, current = self.listening, self.listening.current
-        if listening.is_waiting or not self._answers_turns:
+        if listening.is_waiting or not self.answers_turns:
             return []
         news = listening.early_end(is_hinted=is_hinted)
         if news is None or current is None:
@@ -231,7 +231,7 @@ class Turns:
         if utterance is None:
             return []
         item_id, text = transcribed.item_id, transcribed.text
-        wants_answer = utterance.is_turn and not self.listening.hears_sound and self._answers_turns
+        wants_answer = utterance.is_turn and not self.listening.hears_sound and self.answers_turns
         # On the telephone; a client of the protocol sees the empty transcript.
         is_asked = wants_answer and self._line.is_telephone
         is_asked = is_asked and self._misheard.is_to_be_asked(text, self._input_ms(utterance.voiced))
@@ -273,7 +273,7 @@ class Turns:
         """A finished entry of the keypad is something the caller has said."""
         text = InputText(text=f"[keypad] {digits}")
         item = Message(id=self._make_id("item"), role="user", content=(text,))
-        self.listening.has_unanswered |= self._answers_turns
+        self.listening.has_unanswered |= self.answers_turns
         return [*self._items.added(item)]
 
     def _has_idled(self) -> bool:
@@ -296,7 +296,7 @@ class Turns:
         outputs: list[Output] = [timed_out, self._committed(item.id), *self._items.added(item)]
         self._conversation.hear(item.id, "")
         outputs += self._completed(item.id, "")
-        if self._answers_turns:
+        if self.answers_turns:
             remark = f"The caller has said nothing for {(end_ms - start_ms) // 1000} seconds."
             outputs += self._answers.respond(self._config, remark=remark)
         return outputs
@@ -328,7 +328,7 @@ class Turns:
     @property
     def is_owing_words(self) -> bool:
         """What the caller said is being understood, and will be answered."""
-        return self.listening.is_waiting and self._answers_turns
+        return self.listening.is_waiting and self.answers_turns
 
     def wait(self) -> None:
         """If no answer runs any more, the wait for the caller begins."""

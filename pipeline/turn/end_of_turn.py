@@ -20,11 +20,11 @@ from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from pipeline.audio.formats import PCM_16K, AudioFormat
 from pipeline.audio.transcode import Transcoder
 from pipeline.turn.log_mel import BANDS, SECONDS, STEPS, log_mel
+from pipeline.turn.onnx_session import onnx_session
 from pipeline.turn.silero import ModelMissing
 
 logger = logging.getLogger(__name__)
@@ -81,13 +81,8 @@ class SmartTurn:
 
     def __init__(self, path: Path) -> None:
         """Takes about 50 ms. Raises `ModelMissing` for what is not such a model."""
-        options = onnxruntime.SessionOptions()
-        # One thread, and one that sleeps while it waits: the core belongs to the event loop beside it.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnx_session(path)
         except Exception as error:  # onnxruntime has a dozen classes without a base of their own
             raise ModelMissing(f"{path} is no model that onnxruntime can load: {error}") from error
         takes = [(wanted.name, wanted.shape[1:]) for wanted in self._session.get_inputs()]

@@ -7,7 +7,7 @@ speaks, nothing is being transcribed and something is unanswered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pipeline.audio.formats import AudioFormat
@@ -124,9 +124,24 @@ class Listening:
         return bool(self._waiting) and not self.hears_sound
 
     @property
+    def waiting(self) -> Iterable[Utterance]:
+        """What was said and is not yet understood."""
+        return self._waiting.values()
+
+    @property
+    def keys(self) -> str:
+        """Pressed, of an entry that is not finished."""
+        return self._digits
+
+    @property
     def unjudged_ms(self) -> float:
         """Sound heard whose score is still to come."""
         return self.buffer.format.ms_in(self.buffer.heard - self.judged)
+
+    @property
+    def s_since_voice(self) -> float:
+        """Seconds of sound since the voice last began or ended."""
+        return (self.buffer.heard - self.voice_edge) / self.buffer.format.rate_hz
 
     @property
     def is_settled(self) -> bool:

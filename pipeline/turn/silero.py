@@ -13,7 +13,8 @@ from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+
+from pipeline.turn.onnx_session import onnx_session
 
 Floats = npt.NDArray[np.float32]
 
@@ -56,12 +57,7 @@ class Silero:
     """One session of the model. Its calls are to come from one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        # One thread, and one that sleeps while it waits: the core belongs to the event loop beside it.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(path)
         self._rates = {rate_hz: np.array(rate_hz, dtype=np.int64) for rate_hz in WINDOW_SAMPLES}
 
     @classmethod

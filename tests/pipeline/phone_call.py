@@ -12,8 +12,9 @@ from pipeline.audio.formats import PCMU
 from pipeline.commands import HangUp
 from pipeline.engine import Engine
 from pipeline.events.config import SessionConfig, Transcription
-from pipeline.events.items import FunctionCallOutput, Message
+from pipeline.events.items import AnyItem, FunctionCallOutput, Message
 from pipeline.observations import Observation
+from pipeline.opening import Opening, saying
 from pipeline.phrasebook import Phrasebook
 from pipeline.responder import Cascade
 from pipeline.session import Session
@@ -110,6 +111,9 @@ async def phone_call(
     end_of_turn: EndOfTurn | None = None,
     phrasebook: Phrasebook | None = None,
     anticipates: bool = False,
+    history: tuple[AnyItem, ...] = (),
+    opening: Opening | None = None,
+    make_id: Ids | None = None,
 ) -> AsyncIterator[PhoneCall]:
     """A call that runs until the block ends or it hangs up. Nothing of it is left behind: no task, no generator."""
     before = asyncio.all_tasks()
@@ -117,12 +121,13 @@ async def phone_call(
     phone, activity = phone or FakePhone(), activity or FakeActivity()
     session = Session(
         config,
-        Ids(),
+        make_id or Ids(),
         plays=phone.plays,
         own_tools=toolbox.names,
         patient_tools=toolbox.patient,
         apology=APOLOGY,
         anticipates=anticipates,
+        history=history,
     )
     transcriber, model, voice = transcriber or FakeTranscriber(), model or FakeModel(), voice or FakeVoice()
     cascade = Cascade(transcriber, model, voice, "anna")
@@ -141,7 +146,7 @@ async def phone_call(
     )
     async with asyncio.timeout(LONGEST_CALL_S), asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(phone.play(engine.report))
-        running = tasks.create_task(engine.run(greeting))
+        running = tasks.create_task(engine.run(opening or saying(greeting)))
         await settle()
         call = PhoneCall(session, engine, phone, transcriber, model, voice, activity, observed, running)
         yield call

@@ -19,7 +19,7 @@ from pipeline.events.items import InputAudio, Message
 from pipeline.observations import Anticipated, Observation, TurnUsed
 from pipeline.prices import Prices, Rates
 from pipeline.provider import Prompt, TokensUsed
-from pipeline.reports import AudioMade, Finished, Report, TextMade, Transcribed
+from pipeline.reports import AudioMade, Finished, Report, TextEnded, TextMade, Transcribed
 from pipeline.responder import Cascade
 from pipeline.worker import Seat
 from tests.fakes import STALL, WORD_MS, FakeModel, FakeTranscriber, FakeVoice, Step, Wait, failure
@@ -191,7 +191,7 @@ async def test_an_answer_that_was_anticipated_is_taken_up_with_its_head_start() 
         await worker.respond(ASKED, PCMU)
         assert now_s() == pytest.approx(0.5, abs=1e-3)
     assert work.words == [("resp_1", "Yes, we are.")]
-    assert {type(made) for made in work.reports} == {TextMade, AudioMade, Finished}
+    assert {type(made) for made in work.reports} == {TextMade, TextEnded, AudioMade, Finished}
     (kept,) = work.outcomes
     assert kept.head_start_s == pytest.approx(0.4, abs=1e-3)
     assert kept.wasted_words == 0

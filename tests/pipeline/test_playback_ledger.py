@@ -211,3 +211,19 @@ def test_nothing_is_heard_that_was_not_made_and_played(steps: list[tuple[str, st
             assert words_heard == said[: len(words_heard)]
             if heard.ms == 0:
                 assert not words_heard
+
+
+def test_what_is_still_to_be_heard_is_found_in_order() -> None:
+    ledger = PlaybackLedger(8_000)
+    for item_id in ("one", "two", "three"):
+        ledger.write(item_id, 800, "Yes.")
+        ledger.finish(item_id)
+    assert ledger.unheard == ["one", "two", "three"]
+    ledger.play(800)
+    assert ledger.unheard == ["two", "three"]
+    ledger.flush(1_000)
+    assert ledger.unheard == []
+    ledger.write("four", 800, "No.")
+    assert ledger.unheard == ["four"]
+    ledger.play(1_800)
+    assert ledger.unheard == []

@@ -13,7 +13,7 @@ from pipeline.audio.formats import PCM_24K, PCMU, AudioFormat
 from pipeline.commands import Respond
 from pipeline.legs.voice_leg import SpareVoice
 from pipeline.provider import CutOff, Prompt, ProviderError, Speech, TokensUsed, ToolRequest, WordTime
-from pipeline.reports import AudioMade, Failed, Finished, Report, TextMade, ToolRequested
+from pipeline.reports import AudioMade, Failed, Finished, Report, TextEnded, TextMade, ToolRequested
 from pipeline.responder import CLAUSES_AHEAD, MODEL_STALL_S, VOICE_STALL_S, Cascade, Responder
 from tests.fakes import (
     SPEECH_BYTE,
@@ -80,6 +80,7 @@ async def test_words_are_reported_as_thought_and_sound_as_spoken() -> None:
     assert await Answer(model).run() == [
         TextMade("resp_1", "Good morning,"),
         TextMade("resp_1", " dear caller."),
+        TextEnded("resp_1"),
         AudioMade("resp_1", WORD, "Good morning,", (WordTime("Good", 0), WordTime("morning,", WORD_MS))),
         AudioMade("resp_1", WORD),
         AudioMade("resp_1", WORD, "dear caller.", (WordTime("dear", 0), WordTime("caller.", WORD_MS))),
@@ -114,7 +115,11 @@ async def test_an_answer_in_writing_needs_no_voice() -> None:
     words: list[Step] = [f"Sentence number {number}. " for number in range(2 * CLAUSES_AHEAD)]
     answer = Answer(FakeModel(words))
     written = await answer.run(Respond("resp_1", PROMPT, speaks=False))
-    assert written == [*(TextMade("resp_1", str(word)) for word in words), Finished("resp_1")]
+    assert written == [
+        *(TextMade("resp_1", str(word)) for word in words),
+        TextEnded("resp_1"),
+        Finished("resp_1"),
+    ]
     assert answer.voice.asked == []
 
 

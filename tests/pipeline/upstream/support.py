@@ -19,6 +19,7 @@ from pipeline.engine import Engine
 from pipeline.events.config import ServerVad, SessionConfig, Transcription
 from pipeline.events.items import FunctionCallOutput, Item, Message
 from pipeline.observations import Observation
+from pipeline.opening import saying
 from pipeline.providers.source import Source
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
@@ -144,7 +145,7 @@ async def call_held_by(
     )
     async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(phone.play(engine.report))
-        running = tasks.create_task(engine.run(greeting))
+        running = tasks.create_task(engine.run(saying(greeting)))
         await asyncio.sleep(0)
         yield HeldCall(session, engine, phone, standin, running, observed)
         engine.stop()
