@@ -11,9 +11,10 @@ import enum
 from collections import deque
 from dataclasses import dataclass, field
 
+from gateway.calls.talk import Talk
 from gateway.errors import IllegalStep
 from pipeline.costs import Tally
-from pipeline.events.items import AnyItem
+from pipeline.snapshot import Snapshot
 from twiml.webhooks import CallStatus
 
 RESUMES_PER_MINUTE = 3
@@ -30,6 +31,8 @@ class CallState(enum.Enum):
     STREAMING = "streaming"
     INTERRUPTED = "interrupted"
     """The stream broke and nobody meant it to; Twilio will ask again."""
+    MOVED = "moved"
+    """We have closed the stream, so that another worker opens one; Twilio will ask."""
     ENDING = "ending"
     """We mean the call to end: when Twilio asks again, it is told to hang up."""
     ENDED = "ended"
@@ -41,6 +44,7 @@ class CallStep(enum.Enum):
     OFFER = "be offered a stream"
     STREAM = "begin a stream"
     LOSE = "lose its stream"
+    LEAVE = "leave its stream"
     FINISH = "be finished"
     END = "end"
 
@@ -52,12 +56,16 @@ _STEPS: dict[tuple[CallState, CallStep], CallState] = {
     (CallState.RINGING, CallStep.END): CallState.ENDED,
     (CallState.STREAMING, CallStep.OFFER): CallState.INTERRUPTED,
     (CallState.STREAMING, CallStep.LOSE): CallState.INTERRUPTED,
+    (CallState.STREAMING, CallStep.LEAVE): CallState.MOVED,
     (CallState.STREAMING, CallStep.FINISH): CallState.ENDING,
     (CallState.STREAMING, CallStep.END): CallState.ENDED,
     (CallState.INTERRUPTED, CallStep.OFFER): CallState.INTERRUPTED,
     (CallState.INTERRUPTED, CallStep.STREAM): CallState.STREAMING,
     (CallState.INTERRUPTED, CallStep.FINISH): CallState.ENDING,
     (CallState.INTERRUPTED, CallStep.END): CallState.ENDED,
+    (CallState.MOVED, CallStep.OFFER): CallState.INTERRUPTED,
+    (CallState.MOVED, CallStep.FINISH): CallState.ENDING,
+    (CallState.MOVED, CallStep.END): CallState.ENDED,
     (CallState.ENDING, CallStep.FINISH): CallState.ENDING,
     (CallState.ENDING, CallStep.END): CallState.ENDED,
     (CallState.ENDED, CallStep.FINISH): CallState.ENDED,
@@ -129,20 +137,43 @@ class Call:
     end_reason: EndReason | None = None
     last_sequence: int = -1
     """The highest number among the status callbacks heard."""
-    history: tuple[AnyItem, ...] = ()
-    """The conversation so far, to go on from after an interruption; it holds only what was heard."""
+    snapshot: Snapshot | None = None
+    """The conversation when its last stream here ended, to go on from."""
+    talk: Talk | None = field(default=None, repr=False)
+    """The same, of a stream on another worker."""
     tally: Tally = field(default_factory=Tally, repr=False)
     """What the providers were used for, on all its streams."""
     farewell: str | None = None
     """What the way back says before it hangs up, if the agent could not say it itself."""
     transfer_to: str | None = None
     """The number the way back connects the caller to, instead of hanging up."""
-    _resumed_at_s: deque[float] = field(
+    resumed_at_s: deque[float] = field(
         default_factory=lambda: deque(maxlen=RESUMES_PER_MINUTE), init=False, repr=False
     )
+    revision: int = 0
+    """Of the spare copy it was read from; 0: of none."""
+    holder: str = ""
+    """The worker that streams it, as far as the spare copy knows."""
+    is_forgotten: bool = False
+    """Nobody knows what was said before."""
 
     def __post_init__(self) -> None:
         self.waiting_since_s = self.started_at_s
+
+    @classmethod
+    def forgotten(
+        cls, call_sid: str, generation: int, now_s: float, *, from_: str = "", to: str = "", agent: str = ""
+    ) -> Call:
+        """A call that nobody remembers, whose stream of this number has been offered."""
+        return cls(
+            call_sid=call_sid,
+            from_=from_,
+            to=to,
+            agent=agent,
+            started_at_s=now_s,
+            generation=generation,
+            is_forgotten=True,
+        )
 
     @property
     def is_live(self) -> bool:
@@ -172,6 +203,17 @@ class Call:
         if generation == self.generation and self.state is CallState.STREAMING:
             self._take(CallStep.LOSE)
             self.waiting_since_s = now_s
+
+    def leave_stream(self, generation: int, now_s: float) -> None:
+        """Its stream was closed for another worker to go on. The word of a superseded stream is ignored."""
+        if generation == self.generation and self.state is CallState.STREAMING:
+            self._take(CallStep.LEAVE)
+            self.waiting_since_s = now_s
+
+    def supersede(self) -> None:
+        """A newer stream was offered by another worker: the one here has nothing more to say."""
+        self.generation += 1
+        self.token = None
 
     @property
     def facts(self) -> dict[str, str]:
@@ -214,16 +256,20 @@ class Call:
         """What to do now that Twilio says stream `generation` has ended.
 
         The same question may come twice. It counts as a resume only the first time, while the stream it
-        tells of is still the last one offered.
+        tells of is still the last one offered. A number above that one shows that we were read from a copy that
+        is behind.
         """
+        self.generation = max(self.generation, generation)
         if self.state in (CallState.ENDING, CallState.ENDED):
             return WayBack.FINISHED
         if generation < self.generation:
             return WayBack.STALE if self.state is CallState.STREAMING else WayBack.AGAIN
-        oldest_s = self._resumed_at_s[0] if len(self._resumed_at_s) == RESUMES_PER_MINUTE else None
+        if self.state is CallState.MOVED:
+            return WayBack.AGAIN
+        oldest_s = self.resumed_at_s[0] if len(self.resumed_at_s) == RESUMES_PER_MINUTE else None
         if oldest_s is not None and now_s - oldest_s < RESUME_WINDOW_S:
             return WayBack.EXHAUSTED
-        self._resumed_at_s.append(now_s)
+        self.resumed_at_s.append(now_s)
         return WayBack.AGAIN
 
     def _take(self, step: CallStep) -> None:

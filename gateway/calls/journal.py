@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 JOURNAL_LIMIT_EVENTS = 2_000
 """Some ten minutes of a lively conversation; at about 300 bytes an event, 0.6 MB a call at the most."""
@@ -20,8 +20,26 @@ JournalEvent: TypeAlias = dict[str, Any]
 """A JSON object whose `event` says what happened. Not to be changed once appended."""
 
 
+LAST_EVENT: Final = "call.ended"
+"""Nothing that matters comes after it."""
+
+
+class Reading(Protocol):
+    """A journal for those who read."""
+
+    async def read(self, since: int = 0) -> list[JournalEvent]:
+        """The events after the first `since`, as far as they are kept."""
+        ...
+
+    def follow(self, since: int = 0) -> AsyncGenerator[JournalEvent, None]:
+        """The same, and then those that come; ends when the call has ended."""
+        ...
+
+
 class Journal:
     """Appended to by whoever serves the call; followed by any number of readers."""
+
+    LIMIT_EVENTS: ClassVar[int] = JOURNAL_LIMIT_EVENTS
 
     def __init__(self, limit_events: int = JOURNAL_LIMIT_EVENTS) -> None:
         self._events: deque[JournalEvent] = deque(maxlen=limit_events)
@@ -39,6 +57,14 @@ class Journal:
         """The call has ended: followers that have read all there is stop waiting."""
         self._is_closed = True
         self._wake()
+
+    @property
+    def count(self) -> int:
+        """How many events there were."""
+        return self._appended
+
+    async def read(self, since: int = 0) -> list[JournalEvent]:
+        return self.recent(since)
 
     def recent(self, since: int = 0) -> list[JournalEvent]:
         """The events after the first `since`, as far as they are kept, led by a gap if some are not."""

@@ -1,19 +1,23 @@
 """Where the calls are: found by CallSid, entered once by a media token, forgotten in time.
 
-`CallStore` is the seam; `MemoryStore` keeps one process's calls. Times are seconds of one monotonic clock,
-handed in. A store knows nothing of TwiML, sockets or metrics.
+`CallStore` is the seam; `MemoryStore` keeps one process's calls, `RedisStore` those of many. Times are Unix seconds
+of a clock that does not jump, handed in. A store knows nothing of TwiML, sockets or metrics.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.calls.call import Call, CallState, EndReason
-from gateway.calls.journal import Journal
+from gateway.calls.journal import LAST_EVENT, Journal, JournalEvent, Reading
 from gateway.errors import TokenRefused
+from pipeline.snapshot import Snapshot
 
 TOKEN_LIFE_S = 60.0
 """Twilio opens the stream a moment after it has the document; a minute covers a slow retry."""
@@ -37,15 +41,33 @@ SWEEP_EVERY_S = 5.0
 """The most often a sweep looks at every call."""
 
 
+MOST_ANSWERS = 1_000
+"""Answers to webhooks that are remembered, for when Twilio asks again."""
+
+
+async def unrecorded(_call: Call) -> bool:
+    """For a gateway that sends no records."""
+    return True
+
+
 class CallStore(Protocol):
     """The calls this gateway knows."""
 
+    recorded: Callable[[Call], Awaitable[bool]]
+    """Asked of every call that has ended, before it is let go of: whether its record is safe. Until it is, the call
+    is asked about again."""
+
+    @property
+    def here(self) -> int:
+        """Calls this worker has to do with: those that stream here, or all that live where there is no other."""
+        ...
+
     async def open(self, call: Call) -> None:
-        """Keeps a new call. The CallSid must not be known yet."""
+        """Keeps a new call. Raises `KeyError` if it is known already."""
         ...
 
     async def find(self, call_sid: str) -> Call | None:
-        """The call, live or ended not long ago."""
+        """The call, live or ended not long ago. Raises `StoreUnavailable`."""
         ...
 
     async def arrival(self, call_sid: str) -> Call:
@@ -60,12 +82,19 @@ class CallStore(Protocol):
         """How many calls have not ended."""
         ...
 
-    async def journal(self, call_sid: str) -> Journal | None:
-        """What happened in the call, for as long as the call is known."""
+    async def journal(self, call_sid: str) -> Reading | None:
+        """What happened in the call, for as long as the call is known. Raises `StoreUnavailable`."""
         ...
 
-    async def issue_token(self, call_sid: str, now_s: float) -> str:
-        """Offers the call a new stream, and gives the token that opens it; every earlier token is void."""
+    async def note(self, call_sid: str, event: JournalEvent) -> None:
+        """Writes into the journal of a call that is known."""
+        ...
+
+    async def issue_token(self, call: Call, now_s: float) -> str:
+        """Offers the call a new stream, and gives the token that opens it; every earlier token is void.
+
+        Raises `Outpaced`.
+        """
         ...
 
     async def claim(self, token: str, now_s: float) -> Call:
@@ -75,13 +104,43 @@ class CallStore(Protocol):
         """
         ...
 
-    async def end(self, call_sid: str, reason: EndReason, now_s: float) -> bool:
-        """Ends the call: its token is void and its journal closed. True the first time only."""
+    def attend(
+        self, call: Call, snapshot: Callable[[], Snapshot | None], lost: Callable[[], None]
+    ) -> AbstractAsyncContextManager[Attended]:
+        """While inside, this worker streams the call. `snapshot`: what was said, as it stands. `lost` is called if
+        it turns out that another worker has a newer stream of the call, or that the call is over."""
+        ...
+
+    async def keep(self, call: Call) -> None:
+        """The call has taken a step: whoever else may have to know of it will. Raises `Outpaced`, unless it streams
+        here."""
+        ...
+
+    async def end(self, call: Call, reason: EndReason, now_s: float) -> bool:
+        """Ends the call: its token is void and its journal has its last event. True the first time only.
+
+        Raises `Outpaced`.
+        """
         ...
 
     async def sweep(self, now_s: float) -> list[Call]:
         """Forgets what is old; ends the calls that were abandoned, and gives those."""
         ...
+
+    async def recall(self, call_sid: str, request: str) -> str | None:
+        """What was answered to this request, should it be the second time that it is made."""
+        ...
+
+    async def remember(self, call_sid: str, request: str, answer: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """A call that streams here, as its stream sees it."""
+
+    journal: Journal
+    touch: Callable[[], None]
+    """To be called when something was said that is worth keeping."""
 
 
 @dataclass(slots=True)
@@ -95,12 +154,18 @@ class MemoryStore:
     """The calls of one process, in its memory."""
 
     def __init__(self) -> None:
+        self.recorded: Callable[[Call], Awaitable[bool]] = unrecorded
         self._calls: dict[str, Call] = {}
         self._journals: dict[str, Journal] = {}
         self._ended: dict[str, float] = {}
         self._tickets: dict[str, _Ticket] = {}
+        self._answers: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._opened = asyncio.Event()
         self._swept_at_s = float("-inf")
+
+    @property
+    def here(self) -> int:
+        return len(self._calls) - len(self._ended)
 
     async def open(self, call: Call) -> None:
         if call.call_sid in self._calls:
@@ -122,20 +187,24 @@ class MemoryStore:
         return list(self._calls.values())
 
     async def live_count(self) -> int:
-        return len(self._calls) - len(self._ended)
+        return self.here
 
     async def journal(self, call_sid: str) -> Journal | None:
         return self._journals.get(call_sid)
 
-    async def issue_token(self, call_sid: str, now_s: float) -> str:
+    async def note(self, call_sid: str, event: JournalEvent) -> None:
+        journal = self._journals.get(call_sid)
+        if journal is not None:
+            journal.append(event)
+
+    async def issue_token(self, call: Call, now_s: float) -> str:
         self._forget_tickets(now_s)
-        call = self._calls[call_sid]
         earlier = call.token
         token = secrets.token_urlsafe(32)
         call.offer_stream(token, now_s)
         if earlier is not None:
             self._tickets.pop(earlier, None)
-        self._tickets[token] = _Ticket(call_sid, now_s + TOKEN_LIFE_S)
+        self._tickets[token] = _Ticket(call.call_sid, now_s + TOKEN_LIFE_S)
         return token
 
     async def claim(self, token: str, now_s: float) -> Call:
@@ -152,12 +221,23 @@ class MemoryStore:
         call.token = None
         return call
 
-    async def end(self, call_sid: str, reason: EndReason, now_s: float) -> bool:
-        call = self._calls.get(call_sid)
-        if call is None or not call.end(reason, now_s):
+    @asynccontextmanager
+    async def attend(
+        self, call: Call, snapshot: Callable[[], Snapshot | None], lost: Callable[[], None]
+    ) -> AsyncGenerator[Attended]:
+        yield Attended(self._journals.get(call.call_sid) or Journal(), lambda: None)
+
+    async def keep(self, call: Call) -> None:
+        """It is the one copy there is."""
+
+    async def end(self, call: Call, reason: EndReason, now_s: float) -> bool:
+        if not call.end(reason, now_s):
             return False
+        call_sid = call.call_sid
         self._ended[call_sid] = now_s
+        self._journals[call_sid].append(last_event(call, now_s))
         self._journals[call_sid].close()
+        await self.recorded(call)
         self._forget_ended(now_s)
         return True
 
@@ -169,8 +249,16 @@ class MemoryStore:
         self._forget_ended(now_s)
         abandoned = [call for call in self._calls.values() if _is_abandoned(call, now_s)]
         for call in abandoned:
-            await self.end(call.call_sid, EndReason.ABANDONED, now_s)
+            await self.end(call, EndReason.ABANDONED, now_s)
         return abandoned
+
+    async def recall(self, call_sid: str, request: str) -> str | None:
+        return self._answers.get((call_sid, request))
+
+    async def remember(self, call_sid: str, request: str, answer: str) -> None:
+        self._answers[call_sid, request] = answer
+        if len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
 
     def _forget_ended(self, now_s: float) -> None:
         """Calls stand in the order they ended, so the first that may stay ends the search."""
@@ -187,6 +275,13 @@ class MemoryStore:
             if now_s - ticket.expires_at_s < TOKEN_MEMORY_S:
                 return
             del self._tickets[token]
+
+
+def last_event(call: Call, now_s: float) -> JournalEvent:
+    """What a call's journal ends with."""
+    assert call.end_reason is not None, "it has ended"
+    seconds = round(call.seconds(now_s), 3)
+    return {"event": LAST_EVENT, "at_s": round(now_s, 3), "reason": call.end_reason.value, "seconds": seconds}
 
 
 def _is_abandoned(call: Call, now_s: float) -> bool:

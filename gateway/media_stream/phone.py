@@ -14,6 +14,7 @@ from gateway.fast_lane import Direct
 from gateway.media_stream.messages import StreamWriter
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.playback import Playback
+from gateway.media_stream.tap import Tap
 from gateway.metrics import Metrics
 from pipeline.events.backchannel import BackchannelAudioDelta
 from pipeline.events.event import ServerEvent
@@ -25,7 +26,8 @@ WRITE_STALL_S = 3.0
 
 
 class Phone:
-    """`Transport` of one Media Stream. `send_text` sends a text frame; `lost` is called once if the peer stalls."""
+    """`Transport` of one Media Stream. `send_text` sends a text frame; `lost` is called once if the peer stalls.
+    `tap`: whoever listens in."""
 
     plays = True
 
@@ -38,6 +40,7 @@ class Phone:
         send_text: Callable[[str], Awaitable[None]],
         lost: Callable[[], None],
         direct: Direct | None,
+        tap: Tap | None = None,
     ) -> None:
         self._writer = writer
         self._playback = playback
@@ -46,6 +49,7 @@ class Phone:
         self._send_text = send_text
         self._lost = lost
         self._direct = direct
+        self._tap = tap
         self._report: Callable[[Report], None] | None = None
         self._outbox: deque[str] = deque()
         self._has_mail = asyncio.Event()
@@ -67,7 +71,10 @@ class Phone:
             self._push(event.line)
 
     def flush(self) -> int:
-        position = self._playback.flush(self._pacer.now())
+        now = self._pacer.now()
+        position = self._playback.flush(now)
+        if self._tap is not None:
+            self._tap.flushed(position, now)
         self._outbox.clear()
         self._outbox.append(self._writer.clear)
         self._post()
@@ -85,9 +92,8 @@ class Phone:
 
     def marked(self, name: str) -> None:
         """A mark came back."""
-        position = self._playback.marked(name, self._pacer.now())
-        if position is not None and self._report is not None:
-            self._report(Played(position))
+        now = self._pacer.now()
+        self._tell(self._playback.marked(name, now), now, by_mark=True)
 
     async def write(self) -> None:
         """Send what is in the outbox, for as long as the stream lives. Its owner cancels it."""
@@ -112,6 +118,15 @@ class Phone:
         if not self._playback.has_room:
             self._has_room.clear()
         self._pump()
+
+    def _tell(self, position: int | None, now: float, *, by_mark: bool) -> None:
+        """What has been played, if that is news."""
+        if position is None:
+            return
+        if self._tap is not None:
+            self._tap.played(position, now, by_mark=by_mark)
+        if self._report is not None:
+            self._report(Played(position))
 
     def _give_up(self) -> None:
         """Nobody will hear any more of this."""
@@ -141,6 +156,8 @@ class Phone:
         for piece in self._playback.take_due(now):
             self._outbox.append(self._writer.media(piece.audio))
             self._outbox.append(self._writer.mark(piece.mark))
+            if self._tap is not None:
+                self._tap.sent(piece.audio, piece.position, now)
             self._metrics.frames_out.inc()
         if self._outbox:
             self._post()
@@ -157,7 +174,6 @@ class Phone:
         self._wakes_at = None
         if self._is_closed:
             return
-        position = self._playback.give_up_marks(self._pacer.now())
-        if position is not None and self._report is not None:
-            self._report(Played(position))
+        now = self._pacer.now()
+        self._tell(self._playback.give_up_marks(now), now, by_mark=False)
         self._pump()

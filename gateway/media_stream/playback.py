@@ -47,6 +47,8 @@ class Piece:
 
     audio: bytes
     mark: str
+    position: int
+    """Behind it: what the mark says."""
 
 
 class Playback:
@@ -115,7 +117,7 @@ class Playback:
                 self._begin_run(now)
             audio = self._take(self._next_size)
             self._sent += len(audio)
-            pieces.append(Piece(audio, f"g{self._generation}:{self._sent}"))
+            pieces.append(Piece(audio, f"g{self._generation}:{self._sent}", self._sent))
         return pieces
 
     def due_at(self, now: float) -> float | None:

@@ -15,6 +15,7 @@ from gateway.fast_lane import Direct
 from gateway.media_stream import messages
 from gateway.media_stream.pacer import Pacer
 from gateway.media_stream.phone import Phone
+from gateway.media_stream.tap import Tap
 from gateway.media_stream.timeline import Timeline
 from gateway.metrics import Metrics
 from pipeline.engine import Engine
@@ -47,7 +48,8 @@ FRAMES_PER_COUNT = 50
 
 
 class Reader:
-    """Hears one stream until it ends. `direct` is the server's short way for frames, where it has one."""
+    """Hears one stream until it ends. `direct` is the server's short way for frames, where it has one, and `tap`
+    whoever listens in."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Reader:
         metrics: Metrics,
         receive: Receive,
         direct: Direct | None,
+        tap: Tap | None = None,
     ) -> None:
         self._engine = engine
         self._phone = phone
@@ -66,6 +69,7 @@ class Reader:
         self._metrics = metrics
         self._receive = receive
         self._direct = direct
+        self._tap = tap
         self._now = pacer.now
         self._last_frame_s = pacer.now()
         self._uncounted = 0
@@ -113,6 +117,8 @@ class Reader:
         if type(message) is messages.Media:
             self._last_frame_s = now = self._now()
             self._uncounted += 1
+            if self._tap is not None:
+                self._tap.hear(message.payload, message.timestamp_ms, now)
             audio = self._timeline.place(message.payload, message.timestamp_ms, now * 1000)
             if audio is None:
                 self._metrics.frames_dropped.labels("out_of_time").inc()

@@ -57,7 +57,7 @@ async def test_a_call_is_opened_once() -> None:
 async def test_a_token_opens_its_call_exactly_once() -> None:
     store = MemoryStore()
     call = await opened(store)
-    token = await store.issue_token(call.call_sid, 0.0)
+    token = await store.issue_token(call, 0.0)
     assert len(token) >= 43
     assert await store.claim(token, 1.0) is call
     assert await refusal(store, token, 1.0) == "used"
@@ -66,7 +66,7 @@ async def test_a_token_opens_its_call_exactly_once() -> None:
 async def test_of_a_hundred_racers_one_wins() -> None:
     store = MemoryStore()
     call = await opened(store)
-    token = await store.issue_token(call.call_sid, 0.0)
+    token = await store.issue_token(call, 0.0)
     results = await asyncio.gather(*(store.claim(token, 1.0) for _ in range(100)), return_exceptions=True)
     assert [r for r in results if not isinstance(r, TokenRefused)] == [call]
 
@@ -74,7 +74,7 @@ async def test_of_a_hundred_racers_one_wins() -> None:
 async def test_a_token_expires_and_in_the_end_is_forgotten() -> None:
     store = MemoryStore()
     call = await opened(store)
-    token = await store.issue_token(call.call_sid, 0.0)
+    token = await store.issue_token(call, 0.0)
     assert await refusal(store, token, TOKEN_LIFE_S) == "expired"
     assert await refusal(store, token, TOKEN_LIFE_S + TOKEN_MEMORY_S) == "unknown"
     assert await refusal(store, "guessed", 0.0) == "unknown"
@@ -83,8 +83,8 @@ async def test_a_token_expires_and_in_the_end_is_forgotten() -> None:
 async def test_a_new_token_voids_the_earlier_one() -> None:
     store = MemoryStore()
     call = await opened(store)
-    first = await store.issue_token(call.call_sid, 0.0)
-    second = await store.issue_token(call.call_sid, 1.0)
+    first = await store.issue_token(call, 0.0)
+    second = await store.issue_token(call, 1.0)
     assert await refusal(store, first, 2.0) == "unknown"
     assert await store.claim(second, 2.0) is call
     assert call.generation == 2
@@ -93,8 +93,8 @@ async def test_a_new_token_voids_the_earlier_one() -> None:
 async def test_a_token_of_an_ended_or_forgotten_call_opens_nothing() -> None:
     store = MemoryStore()
     call = await opened(store)
-    token = await store.issue_token(call.call_sid, 0.0)
-    assert await store.end(call.call_sid, EndReason.CANCELED, 1.0)
+    token = await store.issue_token(call, 0.0)
+    assert await store.end(call, EndReason.CANCELED, 1.0)
     assert await refusal(store, token, 2.0) == "expired"
 
 
@@ -103,18 +103,19 @@ async def test_a_call_ends_once_and_its_journal_closes() -> None:
     call = await opened(store)
     journal = await store.journal(call.call_sid)
     assert journal is not None
-    assert await store.end(call.call_sid, EndReason.COMPLETED, 1.0)
-    assert not await store.end(call.call_sid, EndReason.FAILED, 2.0)
-    assert not await store.end(sid(9), EndReason.FAILED, 2.0)
+    assert await store.end(call, EndReason.COMPLETED, 1.0)
+    assert not await store.end(call, EndReason.FAILED, 2.0)
     async with asyncio.timeout(5):
-        assert [event async for event in journal.follow()] == []
+        assert [event async for event in journal.follow()] == [
+            {"event": "call.ended", "at_s": 1.0, "reason": "completed", "seconds": 1.0}
+        ]
     assert (await store.live_count(), call.end_reason) == (0, EndReason.COMPLETED)
 
 
 async def test_an_ended_call_is_known_for_a_quarter_of_an_hour() -> None:
     store = MemoryStore()
     call = await opened(store)
-    await store.end(call.call_sid, EndReason.COMPLETED, 0.0)
+    await store.end(call, EndReason.COMPLETED, 0.0)
     await store.sweep(ENDED_LIFE_S - 1)
     assert await store.find(call.call_sid) is call
     await store.sweep(ENDED_LIFE_S + SWEEP_EVERY_S)
@@ -127,8 +128,7 @@ async def test_of_many_ended_calls_the_longest_ended_are_forgotten_first(monkeyp
     monkeypatch.setattr(store_module, "ENDED_LIMIT_CALLS", 2)
     store = MemoryStore()
     for number in (3, 1, 2):
-        await opened(store, number)
-        await store.end(sid(number), EndReason.COMPLETED, 1.0)
+        await store.end(await opened(store, number), EndReason.COMPLETED, 1.0)
     assert [call.call_sid for call in await store.calls()] == [sid(1), sid(2)]
 
 

@@ -15,6 +15,7 @@ from gateway.media_stream.messages import StreamWriter
 from gateway.media_stream.pacer import TICK_S, Pacer
 from gateway.media_stream.phone import WRITE_STALL_S, Phone
 from gateway.media_stream.playback import LONGEST_QUEUE_MS, MARKS_MISSING_S, PIECE_MS, Playback
+from gateway.media_stream.tap import Tap
 from gateway.metrics import Metrics
 from pipeline.audio.formats import PCMU
 from pipeline.events.backchannel import BackchannelAudioDelta
@@ -124,7 +125,9 @@ def sound(ms: float) -> bytes:
 
 
 @asynccontextmanager
-async def conversation(*, direct: bool, reports: bool = True) -> AsyncGenerator[Conversation, None]:
+async def conversation(
+    *, direct: bool, reports: bool = True, tap: Tap | None = None
+) -> AsyncGenerator[Conversation, None]:
     """A phone whose writer runs, over a server that has the short way or has not."""
     peer, metrics = Peer(), Metrics("test")
     call: Conversation
@@ -136,6 +139,7 @@ async def conversation(*, direct: bool, reports: bool = True) -> AsyncGenerator[
         peer.send_text,
         lambda: call.lost.append(now_s()),
         peer if direct else None,
+        tap,
     )
     call = Conversation(phone, peer, metrics)
     if reports:
@@ -400,3 +404,41 @@ async def test_a_murmur_is_played_in_the_lines_own_format_and_nothing_once_it_is
         call.phone.close()
         call.phone.send(murmur)
         assert call.peer.sound == sound(100)
+
+
+@dataclass
+class Ledger:
+    """A tap that writes down what passes."""
+
+    lines: list[tuple[object, ...]] = field(default_factory=list)
+
+    def hear(self, audio: bytes, timestamp_ms: int, now_s: float) -> None:
+        raise AssertionError("a phone does not listen")
+
+    def sent(self, audio: bytes, position: int, now_s: float) -> None:
+        self.lines.append(("sent", len(audio), position))
+
+    def played(self, position: int, now_s: float, *, by_mark: bool) -> None:
+        self.lines.append(("played", position, by_mark))
+
+    def flushed(self, position: int, now_s: float) -> None:
+        self.lines.append(("flushed", position))
+
+
+async def test_whoever_listens_in_is_told_what_was_sent_and_played_and_thrown_away() -> None:
+    ledger = Ledger()
+    async with conversation(direct=True, tap=ledger) as call:
+        call.speak(sound(PIECE_MS * 2))
+        call.phone.marked(f"g0:{PIECE}")
+        call.phone.marked("g7:1")
+        position = call.phone.flush()
+        call.speak(sound(PIECE_MS))
+        await asyncio.sleep(PIECE_MS / 1000 + MARKS_MISSING_S + 2 * TICK_S)
+    assert ledger.lines == [
+        ("sent", PIECE, PIECE),
+        ("sent", PIECE, 2 * PIECE),
+        ("played", PIECE, True),
+        ("flushed", position),
+        ("sent", PIECE, position + PIECE),
+        ("played", position + PIECE, False),
+    ]

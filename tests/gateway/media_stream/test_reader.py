@@ -22,6 +22,7 @@ from gateway.media_stream.reader import (
     Reader,
     StreamEnd,
 )
+from gateway.media_stream.tap import Tap
 from gateway.media_stream.timeline import Timeline
 from gateway.metrics import Metrics
 from pipeline.audio.formats import PCMU
@@ -46,12 +47,17 @@ class Ears:
     heard: list[bytes] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
+    tapped: list[tuple[bytes, int]] = field(default_factory=list)
     stops: int = 0
     listener: Listener | None = None
     incoming: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
 
-    def hear(self, audio: bytes) -> None:
-        self.heard.append(audio)
+    def hear(self, audio: bytes, timestamp_ms: int | None = None, now_s: float = 0.0) -> None:
+        """An engine's, and a tap's."""
+        if timestamp_ms is None:
+            self.heard.append(audio)
+        else:
+            self.tapped.append((audio, timestamp_ms))
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
@@ -87,7 +93,7 @@ class Ears:
 class Stream:
     """A reader that reads, and the peer that feeds it."""
 
-    def __init__(self, *, direct: bool) -> None:
+    def __init__(self, *, direct: bool, tap: Ears | None = None) -> None:
         self.ears = Ears()
         self.metrics = Metrics("test")
         self.pacer = Pacer()
@@ -99,6 +105,7 @@ class Stream:
             self.metrics,
             self.ears.receive,
             self.ears if direct else None,
+            cast(Tap | None, tap),
         )
         self.reading = asyncio.create_task(self.reader.read())
 
@@ -131,8 +138,8 @@ def media(number: int) -> dict[str, Any]:
     return {"event": "media", "media": {"payload": payload, "timestamp": str(number * FRAME_MS)}}
 
 
-async def begun(*, direct: bool) -> Stream:
-    stream = Stream(direct=direct)
+async def begun(*, direct: bool, tap: Ears | None = None) -> Stream:
+    stream = Stream(direct=direct, tap=tap)
     await settle()
     return stream
 
@@ -161,6 +168,17 @@ async def test_sound_keys_and_marks_go_where_they_belong_until_twilio_says_stop(
     assert await stream.reading is StreamEnd.STOPPED
     assert (stream.reader.end, stream.ears.stops) == (StreamEnd.STOPPED, 1)
     assert stream.sample("audio_frames_total", direction="in") == 3
+
+
+async def test_whoever_listens_in_is_told_every_frame_even_those_out_of_time() -> None:
+    tapped = Ears()
+    stream = await begun(direct=True, tap=tapped)
+    for number in (0, 1, 0):
+        await stream.speak(number)
+    assert tapped.tapped == [(sound(0), 0), (sound(1), 20), (sound(0), 0)]
+    assert stream.ears.heard == [sound(0), sound(1)]
+    await stream.say(STOP)
+    await stream.reading
 
 
 @both_ways
