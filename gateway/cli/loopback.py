@@ -26,4 +26,6 @@ def own_settings(port: int, *, account_sid: str, auth_token: str) -> dict[str, s
         "SWITCHBOARD_METRICS_PORT": "0",
         "SWITCHBOARD_INSECURE_DEV": "0",
         "SWITCHBOARD_MAX_CALLS": "0",
+        "WEB_CONCURRENCY": "1",
+        "REDIS_URL": "",
     }

@@ -20,7 +20,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings each server was started with; the server itself says that it listens, and leaves."""
     started: list[Settings] = []
 
-    async def listen(settings: Settings, gateway: Gateway, announce: Callable[[int], None]) -> None:
+    async def listen(
+        settings: Settings, gateway: Gateway, announce: Callable[[int], None], _membership: None
+    ) -> None:
         started.append(settings)
         announce(4711)
 
