@@ -153,6 +153,18 @@ class Caller:
     def has_hung_up(self) -> bool:
         return self._has_hung_up
 
+    @property
+    def next_step(self) -> Step | Press | None:
+        """What the script has next; None when it is over. For verbs, which are played without a stream."""
+        return self._steps[0] if self._steps else None
+
+    def take_step(self) -> Step | Press:
+        """The next step, done outside a stream. There must be one."""
+        self._step_since_ms = None
+        step = self._steps.popleft()
+        self._has_hung_up = isinstance(step, HangUp)
+        return step
+
     def decide(self, now_ms: int) -> list[Act]:
         """What the caller does now. Then take `breath` for the 20 ms that begin now."""
         acts: list[Act] = []

@@ -24,7 +24,8 @@ from simulator.messages import MessageWriter
 from simulator.noise import ComfortNoise
 from simulator.signature import SIGNATURE_HEADER, sign
 from simulator.sound import Codec, Sound
-from simulator.twiml_reader import Connect, read_twiml
+from simulator.twiml_reader import read_twiml
+from simulator.verb import Connect
 from simulator.webhook import Webhooks, call_form
 
 PHASES = 20

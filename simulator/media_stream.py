@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import ipaddress
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from simulator.errors import StreamRefused
 from simulator.handset import Frame, Handset, MarkBack, Noted, Output
 from simulator.messages import Complaint, Heard, Mark, Media, MessageWriter, read_message
 from simulator.network import DelayLine, Network
+from simulator.reset import reset
 from simulator.signature import SIGNATURE_HEADER, sign
 from simulator.sound import Codec
 
@@ -65,6 +67,8 @@ class StreamEnd:
     by: EndedBy
     close_code: int | None
     """The gateway's close code; 1006 for a connection that broke; None if it was not the gateway."""
+    is_dropped: bool = False
+    """It was the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class StreamSetup:
     auth_token: str
     codec: Codec
     network: Network
+    dropped_after_s: float = math.inf
+    """Then the connection is reset, in the middle of everything."""
 
 
 def check_address(url: str, track: str) -> None:
@@ -173,7 +179,10 @@ class MediaStream:
             async with asyncio.TaskGroup() as tasks:
                 receiving = tasks.create_task(self._receive(socket, handset))
                 sending = tasks.create_task(self._send_queued(socket))
-                end = await self._beat(handset, until_s)
+                drop_s = self._clock.now_s() + self._setup.dropped_after_s
+                end = await self._beat(handset, until_s, drop_s)
+                if end.is_dropped:
+                    reset(socket)
                 self._perform(handset.end(self._clock.now_s()))
                 await self._leave(end, sending)
                 receiving.cancel()
@@ -183,13 +192,15 @@ class MediaStream:
         self._tell_end(end)
         return end, handset
 
-    async def _beat(self, handset: Handset, until_s: float) -> StreamEnd:
+    async def _beat(self, handset: Handset, until_s: float, drop_s: float) -> StreamEnd:
         self._perform(handset.begin())
         while self._end is None:
             now_s = self._clock.now_s()
             self._deliver(handset, now_s)
             if now_s >= until_s:
                 self._end = StreamEnd(EndedBy.TIME_LIMIT, None)
+            elif now_s >= drop_s:
+                self._end = StreamEnd(EndedBy.GATEWAY, 1006, is_dropped=True)
             elif now_s >= handset.next_tick_s:
                 self._max_lateness_ms = max(self._max_lateness_ms, (now_s - handset.next_tick_s) * 1000)
                 self._perform(handset.tick())

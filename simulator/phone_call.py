@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import aiohttp
 import numpy as np
@@ -23,7 +23,6 @@ from websockets.asyncio.client import ClientConnection
 from simulator.call_result import (
     CallResult,
     EndReason,
-    Json,
     cuts_of,
     interruptions_of,
     turns_of,
@@ -33,36 +32,41 @@ from simulator.call_setup import CallSetup
 from simulator.caller import Caller
 from simulator.chronicle import Chronicle, Listener
 from simulator.clock import Clock, SteadyClock
-from simulator.errors import StreamRefused, TwimlRefused, WebhookFailed
+from simulator.errors import StreamRefused
 from simulator.handset import Handset
 from simulator.media_stream import EndedBy, MediaStream, StreamSetup
 from simulator.noise import ComfortNoise
 from simulator.recording import StreamSound, join_sounds, join_underruns
-from simulator.twiml_reader import (
+from simulator.verb import (
     Connect,
+    Dial,
     Document,
+    Enqueue,
+    Gather,
     Hangup,
+    Leave,
     Other,
     Pause,
     Play,
+    Record,
     Redirect,
     Reject,
     Say,
     Stream,
     Verb,
-    read_twiml,
 )
-from simulator.webhook import Asked, Webhooks, call_form
+from simulator.verbs.dial import dial
+from simulator.verbs.enqueue import enqueue
+from simulator.verbs.gather import gather
+from simulator.verbs.hand import CallerHungUp, Hand
+from simulator.verbs.record import record
+from simulator.verbs.stage import Next, Stage
+from simulator.webhook import Asked, Webhooks
 
 MAX_DOCUMENTS = 50
 """More documents in one call are a circle of redirects; Twilio ends such calls too."""
-DIGIT_TONE_S = 0.5
-"""One digit of `<Play digits>`, its pause included."""
 _RUNS_ASIDE = frozenset({"Start", "Stop"})
 """Verbs of `Other` that take no time of the call."""
-
-Next: TypeAlias = Asked | EndReason | None
-"""What a verb leads to: another document, the end, or the next verb."""
 
 
 class PhoneCall:
@@ -90,10 +94,8 @@ class PhoneCall:
         self._noise: ComfortNoise | None = None
         if setup.noise_dbfs is not None:
             self._noise = ComfortNoise(setup.noise_dbfs, np.random.default_rng(setup.seed))
-        self._status = "ringing"
         self._stream_sids: list[str] = []
         self._recorded: list[StreamSound] = []
-        self._spoken_verbs: list[str] = []
         self._callbacks_in_order = asyncio.Lock()
         self._deadline_s = self._clock.now_s() + setup.max_call_s
 
@@ -104,118 +106,111 @@ class PhoneCall:
     async def run(self) -> CallResult:
         """The whole call, the last callback included."""
         async with aiohttp.ClientSession() as session:
-            webhooks = Webhooks(session, self._setup.auth_token, timeout_s=self._setup.webhook_timeout_s)
+            setup = self._setup
+            webhooks = Webhooks(
+                session,
+                setup.auth_token,
+                timeout_s=setup.webhook_timeout_s,
+                copies=setup.copies,
+                has_same_token=setup.has_same_token,
+            )
             async with asyncio.TaskGroup() as callbacks:
-                reason = await self._walk(webhooks, callbacks)
+                stage = self._stage(webhooks, callbacks)
+                reason = await self._walk(stage)
             duration_s = self._chronicle.duration_s
             self._chronicle.note("call.ended", {"reason": reason.value, "duration_s": round(duration_s, 3)})
-            await self._tell_status(webhooks, duration_s)
-        return self._result(reason, duration_s)
+            await self._tell_status(stage, duration_s)
+        return self._result(stage, reason, duration_s)
 
-    async def _walk(self, webhooks: Webhooks, callbacks: asyncio.TaskGroup) -> EndReason:
+    def _stage(self, webhooks: Webhooks, callbacks: asyncio.TaskGroup) -> Stage:
+        return Stage(
+            setup=self._setup,
+            call_sid=self._call_sid,
+            clock=self._clock,
+            chronicle=self._chronicle,
+            hand=Hand(self._caller),
+            webhooks=webhooks,
+            callbacks=callbacks,
+            deadline_s=self._deadline_s,
+            new_id=self._new_id,
+        )
+
+    async def _walk(self, stage: Stage) -> EndReason:
         asked = Asked(self._setup.voice_url, self._setup.voice_method, {})
         for _ in range(MAX_DOCUMENTS):
-            document = await self._document(webhooks, asked)
+            document = await stage.document(asked)
             if document is None:
                 return EndReason.APPLICATION_ERROR
-            following = await self._play(document, webhooks, callbacks)
+            try:
+                following = await self._play(document, stage)
+            except CallerHungUp:
+                return EndReason.CALLER_HUNG_UP
             if isinstance(following, EndReason):
                 return following
             asked = following
         return EndReason.TOO_MANY_DOCUMENTS
 
-    async def _document(self, webhooks: Webhooks, asked: Asked) -> Document | None:
-        """The document at `asked`, else the one at the fallback URL, else None. Both failures are complaints."""
-        document, code = await self._ask(webhooks, asked)
-        if document is None and self._setup.fallback_url is not None:
-            fields = {"ErrorCode": str(code), "ErrorUrl": asked.url}
-            document, _ = await self._ask(webhooks, Asked(self._setup.fallback_url, "POST", fields))
-        return document
-
-    async def _ask(self, webhooks: Webhooks, asked: Asked) -> tuple[Document | None, int]:
-        began_s = self._clock.now_s()
-        try:
-            answer = await webhooks.ask(asked.url, asked.method, {**self._form(), **asked.fields})
-            document = read_twiml(answer.body, content_type=answer.content_type, base_url=answer.url)
-        except (WebhookFailed, TwimlRefused) as failure:
-            self._chronicle.note("webhook", {"url": asked.url, "method": asked.method, "error": failure.code})
-            self._chronicle.complain(failure.code, str(failure))
-            return None, failure.code
-        took_ms = round((self._clock.now_s() - began_s) * 1000, 3)
-        webhook: dict[str, Json] = {"url": asked.url, "method": asked.method, "status": answer.status}
-        self._chronicle.note("webhook", {**webhook, "took_ms": took_ms})
-        self._chronicle.note("twiml", {"text": answer.body.decode(errors="replace")})
-        for warning in document.warnings:
-            self._chronicle.complain(warning.code, warning.message)
-        return document, 0
-
-    async def _play(
-        self, document: Document, webhooks: Webhooks, callbacks: asyncio.TaskGroup
-    ) -> Asked | EndReason:
+    async def _play(self, document: Document, stage: Stage) -> Asked | EndReason:
         for verb in document.verbs:
-            if self._clock.now_s() >= self._deadline_s:
+            if stage.is_too_long:
                 return EndReason.TOO_LONG
-            following = await self._do(verb, webhooks, callbacks)
+            following = await self._do(verb, stage)
             if following is not None:
                 return following
         return EndReason.DOCUMENT_ENDED
 
-    async def _do(self, verb: Verb, webhooks: Webhooks, callbacks: asyncio.TaskGroup) -> Next:
-        if isinstance(verb, Reject) and self._status == "ringing":
-            self._note_verb("Reject", {"reason": verb.reason})
-            self._status = "busy" if verb.reason == "busy" else "no-answer"
+    async def _do(self, verb: Verb, stage: Stage) -> Next:
+        if isinstance(verb, Reject) and stage.status == "ringing":
+            stage.note_verb("Reject", {"reason": verb.reason})
+            stage.status = "busy" if verb.reason == "busy" else "no-answer"
             return EndReason.REJECTED
-        self._status = "in-progress"
+        stage.status = "in-progress"
         match verb:
             case Connect():
-                return await self._connect(verb, webhooks, callbacks)
+                return await self._connect(verb, stage)
             case Redirect(url=url, method=method):
-                self._note_verb("Redirect", {"url": url})
+                stage.note_verb("Redirect", {"url": url})
                 return Asked(url, method, {})
-            case Say(text=text):
-                self._note_verb("Say", {"text": text})
-                self._spoken_verbs.append(text)
-                await self._pass_time(len(text.split()) * self._setup.word_ms / 1000)
-            case Pause(length_s=length_s):
-                self._note_verb("Pause", {"length_s": length_s})
-                await self._pass_time(length_s)
-            case Play(url=url, digits=digits):
-                self._note_verb("Play", {"url": url, "digits": digits})
-                await self._pass_time(len(digits or "") * DIGIT_TONE_S)
+            case Say() | Pause() | Play():
+                await stage.prompt(verb)
+                return None
             case Hangup():
-                self._note_verb("Hangup", {})
+                stage.note_verb("Hangup", {})
                 return EndReason.HANGUP_VERB
             case Reject():
-                self._note_verb("Reject", {"reason": verb.reason})
+                stage.note_verb("Reject", {"reason": verb.reason})
                 return EndReason.HANGUP_VERB
+            case Enqueue():
+                return await enqueue(stage, verb)
+            case Gather():
+                return await gather(stage, verb)
+            case Record():
+                return await record(stage, verb)
+            case Dial():
+                return await dial(stage, verb)
+            case Leave():
+                stage.note_verb("Leave", {})  # in no queue: nothing to leave
+                return None
             case Other(name=name, attributes=attributes):
-                self._note_verb(name, {"attributes": dict(attributes)})
+                stage.note_verb(name, {"attributes": dict(attributes)})
                 return None if name in _RUNS_ASIDE else EndReason.UNPLAYABLE_VERB
             case _:
                 assert_never(verb)
-        return None
 
-    def _note_verb(self, name: str, detail: dict[str, Json]) -> None:
-        self._chronicle.note("verb", {"verb": name, **detail})
-
-    async def _pass_time(self, duration_s: float) -> None:
-        left_s = self._deadline_s - self._clock.now_s()
-        await self._clock.wait(asyncio.Event(), min(duration_s / self._setup.verb_speed, max(left_s, 0.0)))
-
-    async def _connect(self, connect: Connect, webhooks: Webhooks, callbacks: asyncio.TaskGroup) -> Next:
+    async def _connect(self, connect: Connect, stage: Stage) -> Next:
         """One stream, then what follows it: `action` if there is one, else the next verb.
 
         "The rest of the TwiML runs only after your server closes the WebSocket": a socket that never opened has
         also completed the verb.
         """
         stream = connect.stream
-        self._note_verb("Connect", {"url": stream.url, "parameters": dict(stream.parameters)})
+        stage.note_verb("Connect", {"url": stream.url, "parameters": dict(stream.parameters)})
         stream_sid = f"MZ{self._new_id()}"
         media_stream = MediaStream(self._stream_setup(stream, stream_sid), self._chronicle, self._clock, self._rng)
 
         def tell(event: str, error: str | None = None) -> None:
             if stream.status_callback is not None:
-                callbacks.create_task(self._tell_stream(webhooks, stream, stream_sid, event, error))
+                stage.callbacks.create_task(self._tell_stream(stage, stream, stream_sid, event, error))
 
         try:
             socket = await media_stream.open()
@@ -260,19 +255,16 @@ class PhoneCall:
             auth_token=self._setup.auth_token,
             codec=self._setup.codec,
             network=self._setup.network,
+            dropped_after_s=self._drop_s(),
         )
 
-    def _form(self) -> dict[str, str]:
-        return call_form(
-            call_sid=self._call_sid,
-            account_sid=self._setup.account_sid,
-            from_number=self._setup.from_number,
-            to_number=self._setup.to_number,
-            status=self._status,
-        )
+    def _drop_s(self) -> float:
+        """Of the stream that is about to begin."""
+        at, drops = len(self._stream_sids), self._setup.dropped_after_s
+        return drops[at] if at < len(drops) else math.inf
 
     async def _tell_stream(
-        self, webhooks: Webhooks, stream: Stream, stream_sid: str, event: str, error: str | None
+        self, stage: Stage, stream: Stream, stream_sid: str, event: str, error: str | None
     ) -> None:
         """The stream's own status callback; started always before stopped."""
         assert stream.status_callback is not None
@@ -287,36 +279,25 @@ class PhoneCall:
         if error is not None:
             fields["StreamError"] = error
         async with self._callbacks_in_order:
-            await self._tell(webhooks, Asked(stream.status_callback, stream.status_callback_method, fields))
+            await stage.tell(Asked(stream.status_callback, stream.status_callback_method, fields))
 
-    async def _tell_status(self, webhooks: Webhooks, duration_s: float) -> None:
+    async def _tell_status(self, stage: Stage, duration_s: float) -> None:
         """The number's status callback: once, when the call is over."""
         if self._setup.status_url is None:
             return
-        if self._status in ("ringing", "in-progress"):
-            self._status = "completed" if self._status == "in-progress" else "failed"
+        if stage.status in ("ringing", "in-progress"):
+            stage.status = "completed" if stage.status == "in-progress" else "failed"
         fields = {
-            **self._form(),
+            **stage.form(),
             "CallDuration": str(math.ceil(duration_s)),
             "Duration": str(math.ceil(duration_s / 60)),
             "CallbackSource": "call-progress-events",
             "SequenceNumber": "0",
             "Timestamp": format_datetime(datetime.now(UTC)),
         }
-        await self._tell(webhooks, Asked(self._setup.status_url, "POST", fields))
+        await stage.tell(Asked(self._setup.status_url, "POST", fields))
 
-    async def _tell(self, webhooks: Webhooks, asked: Asked) -> None:
-        """A callback whose answer nobody reads; its failure is a complaint."""
-        told: dict[str, Json] = {"url": asked.url, "fields": dict(asked.fields)}
-        try:
-            answer = await webhooks.ask(asked.url, asked.method, asked.fields)
-        except WebhookFailed as failure:
-            self._chronicle.note("callback", {**told, "error": failure.code})
-            self._chronicle.complain(failure.code, str(failure))
-        else:
-            self._chronicle.note("callback", {**told, "status": answer.status})
-
-    def _result(self, reason: EndReason, duration_s: float) -> CallResult:
+    def _result(self, stage: Stage, reason: EndReason, duration_s: float) -> CallResult:
         happenings = self._chronicle.happenings
         caller_sound, agent_sound = join_sounds(self._recorded)
         return CallResult(
@@ -329,7 +310,7 @@ class PhoneCall:
             agent_utterances=utterances_of(happenings),
             complaints=self._chronicle.complaints,
             underruns=join_underruns(self._recorded),
-            spoken_verbs=tuple(self._spoken_verbs),
+            spoken_verbs=tuple(stage.spoken),
             end_reason=reason,
             duration_s=duration_s,
             received_bytes=sum(one.received_bytes for one in self._recorded),

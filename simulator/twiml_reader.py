@@ -10,14 +10,32 @@ itself refuses anything but `wss://` (31922); `media_stream.py` makes that one e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 from simulator.errors import TwimlRefused
 from simulator.messages import Complaint
+from simulator.verb import (
+    Connect,
+    Dial,
+    Document,
+    Enqueue,
+    Gather,
+    Hangup,
+    Leave,
+    Other,
+    Pause,
+    Play,
+    Prompt,
+    Record,
+    Redirect,
+    Reject,
+    Say,
+    Stream,
+    Verb,
+)
+
+__all__ = ["Connect", "read_twiml"]
 
 PARSE_FAILURE = 12100
 SCHEMA_WARNING = 12200
@@ -41,75 +59,32 @@ _ATTRIBUTES: dict[str, frozenset[str]] = {
         "url name track statusCallback statusCallbackMethod connectorName audioFormat sampleRate".split()
     ),
     "Parameter": frozenset({"name", "value"}),
+    "Enqueue": frozenset("action method waitUrl waitUrlMethod workflowSid maxQueueSize".split()),
+    "Leave": frozenset(),
+    "Gather": frozenset(
+        "input action method timeout speechTimeout maxSpeechTime finishOnKey numDigits partialResultCallback "
+        "partialResultCallbackMethod language hints bargeIn speechModel enhanced profanityFilter debug "
+        "actionOnEmptyResult".split()
+    ),
+    "Record": frozenset(
+        "action method timeout finishOnKey maxLength playBeep trim recordingStatusCallback "
+        "recordingStatusCallbackMethod recordingStatusCallbackEvent transcribe transcribeCallback".split()
+    ),
+    "Dial": frozenset(
+        "action method timeout hangupOnStar timeLimit callerId record trim recordingStatusCallback "
+        "recordingStatusCallbackMethod recordingStatusCallbackEvent recordingTrack answerOnBridge ringTone "
+        "sequential referUrl referMethod events passports".split()
+    ),
+    "Number": frozenset(
+        "sendDigits url method statusCallback statusCallbackEvent statusCallbackMethod byoc".split()
+    ),
 }
-_OTHER_VERBS = frozenset("Dial Enqueue Record Gather Leave Refer Start Stop Queue Pay Prompt".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    url: str
-    """Absolute, without the query: Twilio strips it."""
-    name: str
-    track: str
-    status_callback: str | None
-    status_callback_method: str
-    parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    action: str | None
-    method: str
-    stream: Stream
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    url: str
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    length_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    url: str | None
-    digits: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A verb Twilio knows and the simulator does not play."""
-
-    name: str
-    attributes: Mapping[str, str]
-
-
-Verb: TypeAlias = Connect | Redirect | Say | Pause | Hangup | Play | Reject | Other
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    verbs: tuple[Verb, ...]
-    warnings: tuple[Complaint, ...]
+_OTHER_VERBS = frozenset("Refer Start Stop Queue Pay Prompt".split())
+_NOUNS = frozenset({"Stream", "Parameter", "Number"})
+GATHER_TIMEOUT_S, RECORD_TIMEOUT_S, DIAL_TIMEOUT_S = 5.0, 5.0, 30.0
+RECORD_LENGTH_S = 3600.0
+QUEUE_SIZE = 1000
+"""Twilio's defaults."""
 
 
 def read_twiml(body: bytes, *, content_type: str, base_url: str) -> Document:
@@ -151,7 +126,7 @@ class _Reading:
     def _verb(self, element: ElementTree.Element) -> Verb | None:
         if element.tag in _OTHER_VERBS:
             return Other(element.tag, dict(element.attrib))
-        if element.tag not in _ATTRIBUTES or element.tag in ("Stream", "Parameter"):
+        if element.tag not in _ATTRIBUTES or element.tag in _NOUNS:
             self._warn(f"<{element.tag}> is not a verb; it is left out")
             return None
         self._check_attributes(element)
@@ -168,8 +143,86 @@ class _Reading:
                 return self._play(element)
             case "Reject":
                 return Reject(element.get("reason", "rejected"))
+            case "Enqueue" | "Gather" | "Record" | "Dial":
+                return self._call_centre(element)
+            case "Leave":
+                return Leave()
             case _:
                 return Hangup()
+
+    def _call_centre(self, element: ElementTree.Element) -> Verb | None:
+        method = self._method(element, "method")
+        match element.tag:
+            case "Enqueue":
+                return Enqueue(
+                    name=_text(element),
+                    action=self._address(element, "action"),
+                    method=method,
+                    wait_url=self._address(element, "waitUrl"),
+                    wait_method=self._method(element, "waitUrlMethod"),
+                    max_size=int(self._number(element, "maxQueueSize", QUEUE_SIZE)),
+                )
+            case "Gather":
+                digits = int(self._number(element, "numDigits", 0))
+                return Gather(
+                    prompts=self._prompts(element),
+                    action=self._address(element, "action") or self._base_url,
+                    method=method,
+                    timeout_s=self._number(element, "timeout", GATHER_TIMEOUT_S),
+                    num_digits=digits or None,
+                    finish_on_key=element.get("finishOnKey", "#"),
+                    action_on_empty=element.get("actionOnEmptyResult") == "true",
+                )
+            case "Record":
+                return Record(
+                    action=self._address(element, "action") or self._base_url,
+                    method=method,
+                    timeout_s=self._number(element, "timeout", RECORD_TIMEOUT_S),
+                    max_length_s=self._number(element, "maxLength", RECORD_LENGTH_S),
+                    finish_on_key=element.get("finishOnKey", "1234567890*#"),
+                    has_beep=element.get("playBeep", "true") == "true",
+                    status_callback=self._address(element, "recordingStatusCallback"),
+                    status_callback_method=self._method(element, "recordingStatusCallbackMethod"),
+                    status_events=frozenset(element.get("recordingStatusCallbackEvent", "completed").split()),
+                )
+            case _:
+                return self._dial(element, method)
+
+    def _dial(self, element: ElementTree.Element, method: str) -> Verb | None:
+        nouns = list(element)
+        if len(nouns) > 1 or (nouns and nouns[0].tag != "Number"):
+            return Other(f"Dial/{nouns[0].tag}", dict(nouns[0].attrib))
+        if nouns:
+            self._check_attributes(nouns[0])
+        number = _text(element)
+        if not number:
+            self._warn("<Dial> names nobody; it is left out")
+            return None
+        timeout_s = self._number(element, "timeout", DIAL_TIMEOUT_S)
+        return Dial(number, self._address(element, "action"), method, timeout_s)
+
+    def _prompts(self, gather: ElementTree.Element) -> tuple[Prompt, ...]:
+        prompts: list[Prompt] = []
+        for element in gather:
+            verb = self._verb(element) if element.tag in ("Say", "Play", "Pause") else None
+            if isinstance(verb, Say | Play | Pause):
+                prompts.append(verb)
+            else:
+                self._warn(f"<{element.tag}> does not belong into <Gather>; it is left out")
+        return tuple(prompts)
+
+    def _address(self, element: ElementTree.Element, attribute: str) -> str | None:
+        url = element.get(attribute)
+        return None if url is None else self._resolve(url)
+
+    def _number(self, element: ElementTree.Element, attribute: str, default: float) -> float:
+        text = element.get(attribute)
+        if text is None or (attribute == "timeout" and text == "auto"):
+            return default
+        if not text.isdecimal():
+            self._warn(f"<{element.tag} {attribute}> is a whole number, got {text!r}; {default:g} is taken")
+            return default
+        return float(text)
 
     def _connect(self, element: ElementTree.Element) -> Verb | None:
         nouns = list(element)
@@ -178,19 +231,16 @@ class _Reading:
             return None
         if nouns[0].tag != "Stream":
             return Other(f"Connect/{nouns[0].tag}", dict(nouns[0].attrib))
-        action = element.get("action")
         stream = self._stream(nouns[0])
-        resolved = None if action is None else self._resolve(action)
-        return Connect(resolved, self._method(element, "method"), stream)
+        return Connect(self._address(element, "action"), self._method(element, "method"), stream)
 
     def _stream(self, element: ElementTree.Element) -> Stream:
         self._check_attributes(element)
-        callback = element.get("statusCallback")
         return Stream(
             url=self._stream_url(element.get("url", "")),
             name=element.get("name", ""),
             track=element.get("track", "inbound_track"),
-            status_callback=None if callback is None else self._resolve(callback),
+            status_callback=self._address(element, "statusCallback"),
             status_callback_method=self._method(element, "statusCallbackMethod"),
             parameters=self._parameters(element),
         )

@@ -83,14 +83,19 @@ class Webhooks:
         *,
         timeout_s: float = TIMEOUT_S,
         new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
+        copies: int = 1,
+        has_same_token: bool = True,
     ) -> None:
+        """`copies`: how often each is asked, one after the other, under one idempotency token or several."""
         self._session = session
         self._auth_token = auth_token
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._new_token = new_token
+        self._copies = copies
+        self._has_same_token = has_same_token
 
     async def ask(self, url: str, method: str, form: Mapping[str, str]) -> Answer:
-        """POST the form, or GET with the form as query. Redirects are not followed.
+        """POST the form, or GET with the form as query; the answer to the last copy. Redirects are not followed.
 
         Raises `WebhookFailed`: 11200 no answer in time or a broken one, 11205 no connection, 11217 not 2xx.
         """
@@ -108,6 +113,10 @@ class Webhooks:
         }
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+        for _ in range(self._copies - 1):
+            await self._exchange(url, method, address, body, headers)
+            if not self._has_same_token:
+                headers[IDEMPOTENCY_HEADER] = self._new_token()
         return await self._exchange(url, method, address, body, headers)
 
     async def _exchange(

@@ -14,11 +14,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twiml.errors import WebhookError
-from twiml.numbers import WITHHELD
-
-TEXT_LIMIT_CHARS = 1_000
-"""Longer than any name or message Twilio is known to send."""
+from twiml.form_fields import (
+    CALL_SID,
+    CALL_SID_SHAPE,
+    account_sid,
+    call_sid,
+    optional,
+    optional_count,
+    optional_text,
+    party,
+    required,
+)
 
 
 class CallStatus(enum.Enum):
@@ -121,113 +127,68 @@ class DialResult:
 def read_voice(form: Mapping[str, str]) -> VoiceRequest:
     """A call's webhook, first or on the way back. Raises `WebhookError`."""
     return VoiceRequest(
-        call_sid=_call_sid(form),
-        account_sid=_account_sid(form),
-        from_=_party(form, "From"),
-        to=_party(form, "To"),
+        call_sid=call_sid(form),
+        account_sid=account_sid(form),
+        from_=party(form, "From"),
+        to=party(form, "To"),
         call_status=_call_status(form),
-        direction=_optional(form, "Direction", _DIRECTION, "a direction such as inbound") or "inbound",
-        caller_name=_optional_text(form, "CallerName"),
-        forwarded_from=_optional_text(form, "ForwardedFrom"),
-        parent_call_sid=_optional(form, "ParentCallSid", _CALL_SID, _CALL_SID_SHAPE),
-        stir_verstat=_optional_text(form, "StirVerstat"),
+        direction=optional(form, "Direction", _DIRECTION, "a direction such as inbound") or "inbound",
+        caller_name=optional_text(form, "CallerName"),
+        forwarded_from=optional_text(form, "ForwardedFrom"),
+        parent_call_sid=optional(form, "ParentCallSid", CALL_SID, CALL_SID_SHAPE),
+        stir_verstat=optional_text(form, "StirVerstat"),
     )
 
 
 def read_status(form: Mapping[str, str]) -> StatusCallback:
     """A call's status callback. Raises `WebhookError`."""
     return StatusCallback(
-        call_sid=_call_sid(form),
-        account_sid=_account_sid(form),
+        call_sid=call_sid(form),
+        account_sid=account_sid(form),
         call_status=_call_status(form),
-        sequence_number=_optional_count(form, "SequenceNumber"),
-        duration_s=_optional_count(form, "CallDuration"),
+        sequence_number=optional_count(form, "SequenceNumber"),
+        duration_s=optional_count(form, "CallDuration"),
     )
 
 
 def read_stream_status(form: Mapping[str, str]) -> StreamStatus:
     """A stream's status callback. Raises `WebhookError`."""
-    event = _required(form, "StreamEvent", _STREAM_EVENT, "stream-started, stream-stopped or stream-error")
+    event = required(form, "StreamEvent", _STREAM_EVENT, "stream-started, stream-stopped or stream-error")
     return StreamStatus(
-        call_sid=_call_sid(form),
-        account_sid=_account_sid(form),
-        stream_sid=_required(form, "StreamSid", _STREAM_SID, "MZ and 32 lower-case hex digits"),
+        call_sid=call_sid(form),
+        account_sid=account_sid(form),
+        stream_sid=required(form, "StreamSid", _STREAM_SID, "MZ and 32 lower-case hex digits"),
         event=StreamEvent(event),
-        error=_optional_text(form, "StreamError"),
+        error=optional_text(form, "StreamError"),
     )
 
 
 def read_error_report(form: Mapping[str, str]) -> ErrorReport:
     """The fallback's request. Raises `WebhookError`."""
     return ErrorReport(
-        call_sid=_call_sid(form),
-        account_sid=_account_sid(form),
-        error_code=_optional_count(form, "ErrorCode"),
-        error_url=_optional_text(form, "ErrorUrl"),
+        call_sid=call_sid(form),
+        account_sid=account_sid(form),
+        error_code=optional_count(form, "ErrorCode"),
+        error_url=optional_text(form, "ErrorUrl"),
     )
 
 
 def read_dial_result(form: Mapping[str, str]) -> DialResult:
     """The request of a `<Dial>`'s action (https://www.twilio.com/docs/voice/twiml/dial). Raises `WebhookError`."""
     return DialResult(
-        call_sid=_call_sid(form),
-        account_sid=_account_sid(form),
-        was_answered=_required(form, "DialCallStatus", _DIAL_STATUS, "a status such as completed or no-answer")
+        call_sid=call_sid(form),
+        account_sid=account_sid(form),
+        was_answered=required(form, "DialCallStatus", _DIAL_STATUS, "a status such as completed or no-answer")
         in ("completed", "answered"),
     )
 
 
-# Matched with `fullmatch`: `re.match("^…$")` lets a trailing newline through.
 _DIAL_STATUS = re.compile(r"completed|answered|busy|no-answer|failed|canceled")
-_CALL_SID = re.compile(r"CA[0-9a-f]{32}")
-_CALL_SID_SHAPE = "CA and 32 lower-case hex digits"
-_ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 _STREAM_SID = re.compile(r"MZ[0-9a-f]{32}")
 _STREAM_EVENT = re.compile("|".join(event.value for event in StreamEvent))
 _CALL_STATUS = re.compile("|".join(status.value for status in CallStatus))
 _DIRECTION = re.compile(r"inbound|outbound(?:-api|-dial)?|trunking-(?:originating|terminating)")
-_COUNT = re.compile(r"[0-9]{1,9}")
-_PARTY = re.compile(r"\+?[0-9]{2,20}|(?:client|sips?):[^\s\x00-\x1f\x7f]{1,500}")
-
-
-def _required(form: Mapping[str, str], field: str, shape: re.Pattern[str], expectation: str) -> str:
-    value = form.get(field)
-    if value is None or not shape.fullmatch(value):
-        raise WebhookError(field, value, expectation)
-    return value
-
-
-def _optional(form: Mapping[str, str], field: str, shape: re.Pattern[str], expectation: str) -> str | None:
-    return _required(form, field, shape, expectation) if form.get(field) else None
-
-
-def _optional_text(form: Mapping[str, str], field: str) -> str | None:
-    value = form.get(field)
-    if value is not None and len(value) > TEXT_LIMIT_CHARS:
-        raise WebhookError(field, value, f"at most {TEXT_LIMIT_CHARS} characters")
-    return value or None
-
-
-def _optional_count(form: Mapping[str, str], field: str) -> int | None:
-    value = _optional(form, field, _COUNT, "a whole number")
-    return None if value is None else int(value)
-
-
-def _call_sid(form: Mapping[str, str]) -> str:
-    return _required(form, "CallSid", _CALL_SID, _CALL_SID_SHAPE)
-
-
-def _account_sid(form: Mapping[str, str]) -> str:
-    return _required(form, "AccountSid", _ACCOUNT_SID, "AC and 32 lower-case hex digits")
 
 
 def _call_status(form: Mapping[str, str]) -> CallStatus:
-    return CallStatus(_required(form, "CallStatus", _CALL_STATUS, "one of Twilio's call statuses"))
-
-
-def _party(form: Mapping[str, str], field: str) -> str:
-    """Who is at one end; a withheld number comes as a word in any case, or empty."""
-    value = form.get(field)
-    if value is not None and (value == "" or value.lower() in WITHHELD):
-        return value.lower() or "anonymous"
-    return _required(form, field, _PARTY, "+E.164, client:name, sip:user@host or anonymous")
+    return CallStatus(required(form, "CallStatus", _CALL_STATUS, "one of Twilio's call statuses"))

@@ -252,10 +252,10 @@ async def test_a_call_ends_at_its_time_limit_between_verbs_and_inside_a_stream()
 
 
 async def test_a_verb_that_is_not_played_ends_the_call_with_its_name_and_start_does_not() -> None:
-    gateway = ThrowawayGateway(pages={"/voice": "<Start/><Dial callerId='+1'>+15550003333</Dial>"})
+    gateway = ThrowawayGateway(pages={"/voice": "<Start/><Refer action='/x'/>"})
     result = await place(gateway)
     assert result.end_reason is EndReason.UNPLAYABLE_VERB
-    assert [one.detail["verb"] for one in result.happenings if one.name == "verb"] == ["Start", "Dial"]
+    assert [one.detail["verb"] for one in result.happenings if one.name == "verb"] == ["Start", "Refer"]
 
 
 async def test_a_document_that_twilio_would_warn_about_is_a_complaint_and_runs() -> None:
@@ -299,3 +299,15 @@ async def test_a_call_on_the_machines_own_clock_runs_in_real_time() -> None:
     assert result.caller_sound.size >= 200 * 8
     timestamps = [int(one["media"]["timestamp"]) for one in gateway.lines[0].of("media")]
     assert timestamps == list(range(0, 20 * len(timestamps), 20))
+
+
+async def test_a_stream_that_the_network_drops_is_followed_by_the_next_verb_of_the_document() -> None:
+    twice = f"{CONNECT}<Redirect>/voice</Redirect>"
+    gateway = ThrowawayGateway(pages={"/voice": lambda form: twiml(twice)}, agent=greet)
+    result = await place(gateway, Wait(3_000), HangUp(), dropped_after_s=(1.0,))
+    ends = [one.detail for one in result.happenings if one.name == "stream.ended"]
+    assert [(end["by"], end["close_code"]) for end in ends] == [("gateway", 1006), ("caller", None)]
+    assert result.end_reason is EndReason.CALLER_HUNG_UP
+    first, second = gateway.lines
+    assert "stop" not in [message["event"] for message in first.messages]
+    assert "stop" in [message["event"] for message in second.messages]

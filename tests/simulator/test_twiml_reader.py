@@ -5,10 +5,12 @@ from twilio.twiml.voice_response import Connect as TwilioConnect
 from twilio.twiml.voice_response import VoiceResponse
 
 from simulator.errors import TwimlRefused
-from simulator.twiml_reader import (
+from simulator.twiml_reader import read_twiml
+from simulator.verb import (
     Connect,
     Document,
     Hangup,
+    Leave,
     Other,
     Pause,
     Play,
@@ -16,7 +18,6 @@ from simulator.twiml_reader import (
     Reject,
     Say,
     Stream,
-    read_twiml,
 )
 
 BASE = "http://127.0.0.1:8080/twilio/voice"
@@ -68,7 +69,8 @@ def test_every_other_verb_is_read() -> None:
     verbs = (
         '<Say>Hello <emphasis level="strong">you</emphasis> there</Say><Pause/><Pause length="3"/>'
         '<Play digits="1w2"/><Play>/a.wav</Play><Reject reason="busy"/><Reject/><Hangup/>'
-        '<Dial callerId="+1"/><Connect><ConversationRelay url="wss://x"/></Connect>'
+        '<Refer action="/x"/>'
+        '<Dial><Conference muted="true">c</Conference></Dial><Leave/><Connect><ConversationRelay url="wss://x"/></Connect>'
     )
     document = read(verbs)
     assert document.verbs == (
@@ -80,7 +82,9 @@ def test_every_other_verb_is_read() -> None:
         Reject("busy"),
         Reject("rejected"),
         Hangup(),
-        Other("Dial", {"callerId": "+1"}),
+        Other("Refer", {"action": "/x"}),
+        Other("Dial/Conference", {"muted": "true"}),
+        Leave(),
         Other("Connect/ConversationRelay", {"url": "wss://x"}),
     )
     assert document.warnings == ()
@@ -113,6 +117,8 @@ def test_the_query_of_a_stream_address_is_stripped_with_a_warning() -> None:
     ("verbs", "warning"),
     [
         ("<Shout/>", "<Shout> is not a verb"),
+        ('<Gather timeout="long"/>', "<Gather timeout> is a whole number, got 'long'; 5 is taken"),
+        ("<Number>+1</Number>", "<Number> is not a verb"),
         ('<Stream url="x"/>', "<Stream> is not a verb"),
         ('<Say volume="11">x</Say>', "no attribute 'volume'"),
         ("<Connect/>", "holds one noun, found 0"),

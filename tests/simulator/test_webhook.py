@@ -82,3 +82,18 @@ def test_a_call_from_abroad_or_from_nobody_has_no_american_fields() -> None:
         call_sid="CA1", account_sid="AC1", from_number="anonymous", to_number="+4930123456", status="ringing"
     )
     assert form["FromCountry"] == form["ToCountry"] == "" and "StirVerstat" not in form
+
+
+@pytest.mark.parametrize("has_same_token", [True, False])
+async def test_copies_are_asked_one_after_the_other_and_the_last_answer_counts(has_same_token: bool) -> None:
+    answers = iter(("<Say>first</Say>", "<Say>second</Say>"))
+    gateway = ThrowawayGateway(pages={"/voice": lambda form: twiml(next(answers))})
+    tokens = iter(("token-1", "token-2"))
+    async with running(gateway), aiohttp.ClientSession() as session:
+        webhooks = Webhooks(
+            session, AUTH_TOKEN, new_token=lambda: next(tokens), copies=2, has_same_token=has_same_token
+        )
+        answer = await webhooks.ask(f"{gateway.url}/voice", "POST", {"To": "+15"})
+    assert b"second" in answer.body
+    sent = [headers["I-Twilio-Idempotency-Token"] for _, _, _, headers in gateway.requests]
+    assert sent == ["token-1", "token-1" if has_same_token else "token-2"]

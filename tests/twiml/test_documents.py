@@ -9,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twiml import documents
-from twiml.documents import connect_stream, dial, hang_up, redirect, reject, say_and_hang_up
+from twiml.documents import (
+    connect_stream,
+    dial,
+    enqueue,
+    gather_key,
+    hang_up,
+    leave,
+    redirect,
+    reject,
+    say_and_dial,
+    say_and_hang_up,
+    say_and_record,
+    say_and_wait,
+)
 from twiml.errors import DocumentError
 
 STREAM = "wss://voice.example/twilio/media/t0ken"
@@ -155,3 +168,74 @@ def test_a_transfer_dials_one_number_and_asks_what_became_of_it() -> None:
 def test_what_is_no_telephone_number_is_not_dialled(number: str) -> None:
     with pytest.raises(DocumentError, match="expected a number"):
         dial(number, "https://voice.example/twilio/dialled")
+
+
+NEXT = "https://voice.example/twilio/overflow?rung=1&waited=3"
+
+
+def test_a_caller_is_put_into_a_queue_whose_wait_and_end_are_asked_for() -> None:
+    say, queue, back = ElementTree.fromstring(
+        enqueue("line 1", text="Hold.", wait_url=ACTION, action_url=NEXT, redirect_url=STATUS, language="en-US")
+    )
+    assert (say.tag, say.text, say.attrib) == ("Say", "Hold.", {"language": "en-US"})
+    assert (queue.tag, queue.text) == ("Enqueue", "line 1")
+    assert queue.attrib == {"action": NEXT, "method": "POST", "waitUrl": ACTION, "waitUrlMethod": "POST"}
+    assert (back.tag, back.text) == ("Redirect", STATUS)
+
+
+@pytest.mark.parametrize("name", ["", "q" * 65])
+def test_a_queue_has_a_name_that_twilio_takes(name: str) -> None:
+    with pytest.raises(DocumentError, match="1 to 64 characters"):
+        enqueue(name, text="", wait_url=ACTION, action_url=ACTION, redirect_url=ACTION)
+
+
+def test_a_key_is_gathered_during_the_words_and_after_them() -> None:
+    gather, back = ElementTree.fromstring(
+        gather_key("Press 1.", again="Press 1, please.", action_url=NEXT, timeout_s=2, redirect_url=ACTION)
+    )
+    assert gather.attrib == {
+        "input": "dtmf", "action": NEXT, "method": "POST", "numDigits": "1", "timeout": "2", "finishOnKey": "",
+    }  # fmt: skip
+    assert [(one.tag, one.text) for one in gather] == [
+        ("Say", "Press 1."), ("Pause", None), ("Say", "Press 1, please."),
+    ]  # fmt: skip
+    assert (back.tag, back.text) == ("Redirect", ACTION)
+    (alone,) = ElementTree.fromstring(gather_key("Hold.", action_url=NEXT, timeout_s=2, music_url=ACTION))
+    assert [(one.tag, one.text) for one in alone] == [("Say", "Hold."), ("Play", ACTION)]
+
+
+def test_a_message_is_recorded_with_an_end_and_a_way_on() -> None:
+    say, record, back = ElementTree.fromstring(
+        say_and_record("Speak.", action_url=NEXT, status_callback_url=STATUS, redirect_url=ACTION)
+    )
+    assert (say.text, back.tag, back.text) == ("Speak.", "Redirect", ACTION)
+    assert record.attrib == {
+        "action": NEXT,
+        "method": "POST",
+        "maxLength": str(documents.RECORD_LIMIT_S),
+        "timeout": str(documents.RECORD_SILENCE_S),
+        "finishOnKey": "#",
+        "playBeep": "true",
+        "recordingStatusCallback": STATUS,
+        "recordingStatusCallbackMethod": "POST",
+        "recordingStatusCallbackEvent": "completed absent",
+    }
+
+
+@pytest.mark.parametrize(
+    ("music", "rest"), [("", ("Pause", None, {"length": "2"})), (ACTION, ("Play", ACTION, {}))]
+)
+def test_between_the_words_of_a_queue_there_is_music_or_a_pause(music: str, rest: object) -> None:
+    say, after = ElementTree.fromstring(say_and_wait("Hold.", pause_s=2, music_url=music))
+    assert (say.text, (after.tag, after.text, after.attrib)) == ("Hold.", rest)
+
+
+def test_a_caller_leaves_the_queue_by_one_verb_and_is_told_before_a_number_is_called() -> None:
+    assert [one.tag for one in ElementTree.fromstring(leave())] == ["Leave"]
+    say, call = ElementTree.fromstring(say_and_dial("One moment.", "+493012345", NEXT, "de-DE"))
+    assert (say.text, say.attrib, call.tag, call.text) == (
+        "One moment.",
+        {"language": "de-DE"},
+        "Dial",
+        "+493012345",
+    )
