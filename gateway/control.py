@@ -5,7 +5,7 @@
     GET /v1/calls/{call_sid}/events[?follow=1][&since=N][&wait_s=SECONDS]     one JSON object a line
 
 For operators and their programs: with SWITCHBOARD_TOKEN, or an API key or JWT with the scope `control`; closed
-until there is one. Reads calls, never steers them.
+until there is one. Reads calls; what steers them is in `control_orders.py`, and listening in beside it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.calls.call import Call
-from gateway.calls.journal import Journal
+from gateway.calls.journal import Reading
+from gateway.calls.orders import Refused
 from gateway.credentials.credential import Scope
 from gateway.credentials.door import Door
 from gateway.errors import CredentialRefused
@@ -34,6 +35,8 @@ from twiml.numbers import mask
 
 WAIT_LIMIT_S = 60.0
 """The longest a request may wait for a call that does not exist yet."""
+
+_TYPES = {403: "permission_error", 429: "rate_limit_error", 503: "server_error"}
 
 _COUNT = re.compile(r"[0-9]{1,9}")
 _SECONDS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?")
@@ -71,7 +74,7 @@ def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
         act: Callable[[FrontDesk, Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            return _refusal(own_door, request) or await act(desk, request)
+            return refusal_of(own_door, request) or await act(desk, request)
 
         return answer
 
@@ -82,14 +85,14 @@ def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
     ]
 
 
-def _refusal(door: Door, request: Request) -> Response | None:
+def refusal_of(door: Door, request: HTTPConnection) -> Response | None:
     """What to answer to somebody who may not ask; None if they may."""
     if not door.has_keys:
         message = (
             "The control API is closed. Set SWITCHBOARD_TOKEN and send it as `Authorization: Bearer`, or set "
             "SWITCHBOARD_API_KEYS and send a key with the scope `control`."
         )
-        return _error(403, "permission_error", "control_api_closed", message)
+        return refuse(403, "permission_error", "control_api_closed", message)
     address = request.client.host if request.client else ""
     try:
         door.identify(request.headers.raw, address=address).demand(Scope.CONTROL)
@@ -101,10 +104,10 @@ def _refusal(door: Door, request: Request) -> Response | None:
 def _refused(refused: CredentialRefused) -> Response:
     if refused.status_code == 401:
         message = "Expected `Authorization: Bearer` with SWITCHBOARD_TOKEN or a key with the scope `control`."
-        response = _error(401, "authentication_error", "invalid_token", message)
+        response = refuse(401, "authentication_error", "invalid_token", message)
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-    response = _error(refused.status_code, "permission_error", refused.reason, str(refused))
+    response = refuse(refused.status_code, "permission_error", refused.reason, str(refused))
     if refused.retry_after_s is not None:
         response.headers["Retry-After"] = str(refused.retry_after_s)
     return response
@@ -115,7 +118,7 @@ async def _list_calls(desk: FrontDesk, request: Request) -> Response:
     shows_ended = request.query_params.get("ended") == "1"
     now_s = desk.now()
     calls = [_summary(call, now_s) for call in await desk.store.calls() if call.is_live or shows_ended]
-    return _json(200, {"calls": calls})
+    return in_json(200, {"calls": calls})
 
 
 async def _call(desk: FrontDesk, request: Request) -> Response:
@@ -123,7 +126,7 @@ async def _call(desk: FrontDesk, request: Request) -> Response:
     if call is None:
         return _no_call(request.path_params["call_sid"])
     summary = _summary(call, desk.now())
-    return _json(200, msgspec.structs.replace(summary, costs=costs.shown(call.tally.used)))
+    return in_json(200, msgspec.structs.replace(summary, costs=costs.shown(call.tally.used)))
 
 
 async def _events(desk: FrontDesk, request: Request) -> Response:
@@ -132,10 +135,10 @@ async def _events(desk: FrontDesk, request: Request) -> Response:
     since, wait_s = query.get("since", "0"), query.get("wait_s", "0")
     if not _COUNT.fullmatch(since):
         message = f"since: expected a whole number from 0, got {shorten(since)}"
-        return _error(400, "invalid_request_error", "invalid_value", message, "since")
+        return refuse(400, "invalid_request_error", "invalid_value", message, "since")
     if not _SECONDS.fullmatch(wait_s) or float(wait_s) > WAIT_LIMIT_S:
         message = f"wait_s: expected seconds from 0 to {WAIT_LIMIT_S:g}, got {shorten(wait_s)}"
-        return _error(400, "invalid_request_error", "invalid_value", message, "wait_s")
+        return refuse(400, "invalid_request_error", "invalid_value", message, "wait_s")
     try:
         async with asyncio.timeout(float(wait_s)):
             await desk.store.arrival(call_sid)
@@ -147,9 +150,9 @@ async def _events(desk: FrontDesk, request: Request) -> Response:
     return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
 
-async def _lines(journal: Journal, since: int, *, is_followed: bool) -> AsyncGenerator[bytes, None]:
+async def _lines(journal: Reading, since: int, *, is_followed: bool) -> AsyncGenerator[bytes, None]:
     if not is_followed:
-        for event in journal.recent(since):
+        for event in await journal.read(since):
             yield _encoder.encode(event) + b"\n"
         return
     async with aclosing(journal.follow(since)) as events:
@@ -174,12 +177,21 @@ def _summary(call: Call, now_s: float) -> CallSummary:
 
 def _no_call(call_sid: str) -> Response:
     message = f"There is no call {shorten(call_sid)}. GET /v1/calls lists those there are."
-    return _error(404, "invalid_request_error", "call_not_found", message, "call_sid")
+    return refuse(404, "invalid_request_error", "call_not_found", message, "call_sid")
 
 
-def _error(status_code: int, type: str, code: str, message: str, param: str | None = None) -> Response:
-    return _json(status_code, {"error": ApiError(type=type, code=code, message=message, param=param)})
+def refuse(status_code: int, type: str, code: str, message: str, param: str | None = None) -> Response:
+    return in_json(status_code, {"error": ApiError(type=type, code=code, message=message, param=param)})
 
 
-def _json(status_code: int, body: object) -> Response:
+def refuse_as(refused: Refused) -> Response:
+    """What a call's worker refuses, or nobody could ask it."""
+    kind = _TYPES.get(refused.status_code, "invalid_request_error")
+    response = refuse(refused.status_code, kind, refused.code, refused.message, refused.param)
+    if refused.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refused.retry_after_s)
+    return response
+
+
+def in_json(status_code: int, body: object) -> Response:
     return Response(_encoder.encode(body), status_code, media_type="application/json")

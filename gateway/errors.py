@@ -9,7 +9,9 @@
     │   ├── CredentialRefused   401, 403, 429: who asks is not known, or may not do this, or failed too often
     │   └── JsonRefused         400, 408, 413, 415: a JSON body we will not read, or a value in it that will not do
     ├── ConfigRefused       the sender's: a session object that cannot be had, with the protocol's code and param
-    └── IllegalStep         ours: a call was asked to do what its table of steps does not hold
+    ├── IllegalStep         ours: a call was asked to do what its table of steps does not hold
+    ├── StoreUnavailable    nobody's here: the store of calls, in Redis, does not answer just now
+    └── Outpaced            nobody's: another worker has changed the call since it was read; read it again
 
 A form that is signed but makes no sense is a `twiml.errors.WebhookError`, the sender's too.
 """
@@ -102,3 +104,14 @@ class ConfigRefused(GatewayError):
 
 class IllegalStep(GatewayError):
     """A call was asked for a step its table does not hold."""
+
+
+class StoreUnavailable(GatewayError):
+    """The calls of other workers cannot be asked for: Redis does not answer. Calls that run here go on."""
+
+
+class Outpaced(GatewayError):
+    """Another worker was quicker to change a call; whoever wanted to looks at it again."""
+
+    def __init__(self, call_sid: str) -> None:
+        super().__init__(f"{call_sid} was changed by another worker in the meantime")

@@ -21,6 +21,8 @@ LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 SETUP_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 CALL_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400)
 
+REDIS_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+
 STAGES = ("endpoint", "stt", "llm", "tool", "tts", "send")
 """The parts of a turn, from the caller's last word to the agent's first."""
 
@@ -88,8 +90,19 @@ class Metrics:
         self.wasted_tokens = self._counter(
             "wasted_tokens", "Of the tokens, those of requests that no answer came of.", "provider"
         )
+        self.recordings, self.recordings_spool_bytes = self._recordings()
         self.webhook_requests = self._counter("webhook_requests", "Webhooks answered.", "route", "code")
         self.webhook_rejected = self._counter("webhook_rejected", "Webhooks turned away.", "reason")
+        self._count_sessions()
+        self._count_records()
+        self.redis_s = self._seconds("redis", "Operations of Redis, answered or not.", REDIS_BUCKETS_S, "op")
+        self.redis_errors = self._counter("redis_errors", "Operations Redis did not answer in time.", "op")
+        self.calls_moved = self._counter("calls_moved", "Calls that were given to another worker.")
+        self.draining = self._gauge("draining", "1 while the gateway takes no new calls because it is stopping.")
+        build = Info("switchboard_build", "What is running.", registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
+
+    def _count_sessions(self) -> None:
         self.realtime_sessions_active = self._gauge("realtime_sessions_active", "Realtime sessions that are open.")
         self.realtime_sessions = self._counter(
             "realtime_sessions",
@@ -104,13 +117,23 @@ class Metrics:
         self.realtime_refused = self._counter(
             "realtime_refused", "Realtime connections turned away at the handshake.", "reason"
         )
-        self.draining = self._gauge("draining", "1 while the gateway takes no new calls because it is stopping.")
-        build = Info("switchboard_build", "What is running.", registry=self.registry)
-        build.info({"version": version, "python": platform.python_version()})
 
     def render(self) -> tuple[bytes, str]:
         """All metrics as Prometheus reads them, and the content type of that."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def _count_records(self) -> None:
+        self.call_records = self._counter("call_records", "Records of calls, by what became of them.", "result")
+        self.call_records_waiting = self._gauge("call_records_waiting", "Records that nobody has taken yet.")
+        self.call_records_oldest_s = self._gauge("call_records_oldest_seconds", "How long the oldest has waited.")
+        self.call_records_undelivered = self._gauge("call_records_undelivered", "Records that were given up.")
+        self.call_records_owed = self._gauge("call_records_owed", "Records this worker could not put down yet.")
+
+    def _recordings(self) -> tuple[Counter, Gauge]:
+        return (
+            self._counter("recordings", "Parts of recordings, by what became of them.", "result"),
+            self._gauge("recordings_spool_bytes", "Recordings that wait to be uploaded."),
+        )
 
     def _counter(self, name: str, help: str, *labels: str) -> Counter:
         return Counter(f"switchboard_{name}_total", help, labels, registry=self.registry)

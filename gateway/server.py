@@ -2,26 +2,33 @@
 
 uvicorn's own shutdown closes every WebSocket with 1012 as its first step, which hangs up on every caller. So the
 signals are ours: the first SIGTERM or SIGINT stops admitting calls and waits for those there are, at most
-`SWITCHBOARD_DRAIN_TIMEOUT` seconds; the second does not wait. Only then is uvicorn told to leave.
+`SWITCHBOARD_DRAIN_TIMEOUT` seconds, then gives them to other workers; the second does so at once. Only then is
+uvicorn told to leave.
+
+A worker of several takes its connections from a listener that all share, and may be told to stop by its supervisor
+as well; what is between these two, `supervisor/membership.py` knows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
-from gateway.app import Gateway, metrics_app
+from gateway.app import Gateway
+from gateway.drain import Hurry, drain
 from gateway.fast_lane import FastLane
+from gateway.operations import metrics_app
 from gateway.settings import Settings
+from gateway.supervisor.membership import Membership
 
 log = logging.getLogger(__name__)
-
-LOOK_EVERY_S = 0.2
-"""How soon after the last call has ended the process may leave."""
 
 WS_MAX_BYTES = 65_536
 """A media message has about 400 bytes. uvicorn's default, 16 MiB, is a gift to whoever wants our memory."""
@@ -53,59 +60,102 @@ def uvicorn_config(settings: Settings, gateway: Gateway) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings, gateway: Gateway, started: Callable[[int], None]) -> None:
+async def serve(
+    settings: Settings,
+    gateway: Gateway,
+    started: Callable[[int], None],
+    membership: Membership | None = None,
+) -> None:
     """Run until told to stop. `started` is called once with the port it listens on.
 
-    Raises `SystemExit` from uvicorn if it cannot start: the port is taken, or the application's start failed.
+    With a `membership` it is one worker of several, and listens on nothing of its own. Raises `SystemExit` from
+    uvicorn if it cannot start: the port is taken, or the application's start failed.
     """
     server = uvicorn.Server(uvicorn_config(settings, gateway))
-    signals = _Signals()
+    hurry = Hurry()
+    signals = _Signals(hurry)
     # uvicorn asks this attribute when it takes over the signals; its own would leave at once.
     setattr(server, "handle_exit", signals.arrived)  # noqa: B010 - a method cannot be assigned to by name
     async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(server.serve())
-        if settings.metrics_port:
+        serving = tasks.create_task(server.serve(sockets=None if membership is None else []))
+        if settings.metrics_port and membership is None:
             tasks.create_task(_serve_metrics(settings, gateway, serving, signals))
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, and no event
             await asyncio.sleep(0.01)
         if serving.done():
             return
-        started(server.servers[0].sockets[0].getsockname()[1])
-        waiting = tasks.create_task(signals.first.wait())
-        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not serving.done():
-            await _drain(settings, gateway, signals)
-            await gateway.stop_sessions()
-            server.should_exit = True
+        async with _listening(server, membership, hurry) as port:
+            started(port)
+            waiting = tasks.create_task(hurry.first.wait())
+            await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not serving.done():
+                gateway.drain()
+                close_door = partial(_close_door, server, membership)
+                wait_s = max(0.0, settings.drain_timeout_s - gateway.drained_for_s)
+                await drain(gateway, hurry, wait_s=wait_s, close_door=close_door)
+                await gateway.stop_sessions()
+        server.should_exit = True
+
+
+@asynccontextmanager
+async def _listening(
+    server: uvicorn.Server, membership: Membership | None, hurry: Hurry
+) -> AsyncGenerator[int, None]:
+    """Inside, connections come in; on this port."""
+    if membership is None:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    else:
+        async with membership.taking_part(_Connections(server), hurry.first.set):
+            yield membership.port
+
+
+def _close_door(server: uvicorn.Server, membership: Membership | None) -> None:
+    """No connection comes in any more; those there are stay."""
+    if membership is not None:
+        membership.close_door()
+    for listening in server.servers:
+        listening.close()
+
+
+class _Connections:
+    """uvicorn's connections, for who brings them from a listener of its own."""
+
+    def __init__(self, server: uvicorn.Server) -> None:
+        self._server = server
+
+    def make_protocol(self) -> asyncio.Protocol:
+        """As uvicorn does for its own listeners."""
+        config, state = self._server.config, self._server.server_state
+        return config.http_protocol_class(  # type: ignore[call-arg]  # the class is only known as a Protocol
+            config=config, server_state=state, app_state=self._server.lifespan.state
+        )
+
+    def connections(self) -> int:
+        return len(self._server.server_state.connections)
+
+    def let_requests_finish(self) -> bool:
+        """WebSockets are left alone: uvicorn's shutdown of one is a close with 1012, which hangs up."""
+        waits = False
+        for connection in tuple(self._server.server_state.connections):
+            if isinstance(connection, self._server.config.http_protocol_class):
+                http: Any = connection  # uvicorn has several such classes, all with this attribute
+                # No cycle: the connection has come in and its request has not, so it is worth waiting for.
+                if http.cycle is not None:
+                    http.shutdown()
+                waits = True
+        return not waits
 
 
 class _Signals:
-    """How often we were told to stop. The system's part only sets flags: it may interrupt any line of code."""
+    """What the system tells us. Its part only sets flags: it may interrupt any line of code."""
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: Hurry) -> None:
         self._loop = asyncio.get_running_loop()
-        self.first, self.second = asyncio.Event(), asyncio.Event()
+        self._hurry = hurry
 
     def arrived(self, _signal: int, _frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._count)
-
-    def _count(self) -> None:
-        (self.second if self.first.is_set() else self.first).set()
-
-
-async def _drain(settings: Settings, gateway: Gateway, signals: _Signals) -> None:
-    gateway.drain()
-    live = await gateway.live_calls()
-    if live:
-        log.info("draining: %d calls live, no new ones, up to %d s", live, settings.drain_timeout_s)
-    try:
-        async with asyncio.timeout(settings.drain_timeout_s):
-            # The store may be shared by many workers one day, and has no event for "nobody left".
-            while await gateway.live_calls() and not signals.second.is_set():  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_EVERY_S)
-    except TimeoutError:
-        log.warning("drain time is over: %d calls are cut off", await gateway.live_calls())
+        self._loop.call_soon_threadsafe(self._hurry.more)
 
 
 async def _serve_metrics(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from gateway.redis.address import read_address
 from gateway.setting_declarations import Settings
 from gateway.setting_values import is_loopback
 
@@ -44,7 +45,32 @@ def conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             {"metrics_port", "port"},
             f"SWITCHBOARD_METRICS_PORT: {settings.metrics_port} is the main port too; take another, or 0 to share",
         )
+    if settings.workers > 1 and not settings.redis_url:
+        yield (
+            {"workers", "redis_url"},
+            f"WEB_CONCURRENCY ({settings.sources.get('WEB_CONCURRENCY', 'default')}): {settings.workers} workers "
+            "share calls through Redis: set REDIS_URL, or --workers 1",
+        )
+    if settings.redis_cluster and settings.redis_url:
+        address = read_address(settings.redis_url)
+        if address.path or address.database:
+            yield (
+                {"redis_cluster", "redis_url"},
+                "SWITCHBOARD_REDIS_CLUSTER: a cluster has neither a socket of this machine nor databases; name one "
+                "of its nodes in REDIS_URL",
+            )
+    if settings.call_webhook and not settings.webhook_secret:
+        yield (
+            {"call_webhook", "webhook_secret"},
+            "SWITCHBOARD_CALL_WEBHOOK: records are signed; set SWITCHBOARD_WEBHOOK_SECRET to whsec_ and the output "
+            "of openssl rand -base64 32",
+        )
     yield from _turn(settings)
+    if settings.record != "off" and not settings.recordings:
+        yield (
+            {"record", "recordings"},
+            "SWITCHBOARD_RECORD: recordings need a place; set SWITCHBOARD_RECORDINGS to a folder or s3://BUCKET/PREFIX",
+        )
     if settings.demo_page and not settings.webrtc:
         yield (
             {"demo_page", "webrtc"},

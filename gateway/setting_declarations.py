@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway import realtime_settings
+from gateway import (
+    admission_settings,
+    realtime_settings,
+    record_settings,
+    recording_settings,
+    redis_settings,
+    worker_settings,
+)
 from gateway.credentials.signing_keys import SigningKey
 from gateway.realtime.ice_servers import IceServer
+from gateway.redis.address import read_address
 from gateway.setting import Setting, declared, declared_in, key, place, written
 from gateway.setting_values import account_sid as read_account_sid
 from gateway.setting_values import any_text, named_keys, one_of, provider_names, secret, switch, whole_number
@@ -19,6 +27,7 @@ from gateway.setting_values import public_url as read_public_url
 from gateway.webrtc import addresses
 from pipeline.egress.allowed import Entry, read_allowed
 from pipeline.egress.guard import ClientServers
+from twiml.overflow import Ladder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +185,13 @@ class Settings:
         "SWITCHBOARD_MAX_CALLS",
         0,
         whole_number(0, 100_000),
-        "Calls at a time; a further caller hears an apology. 0: no limit.",
+        "Calls at a time on one worker; a further caller meets SWITCHBOARD_OVERFLOW. 0: no limit.",
     )
+    max_calls_per_line: int = admission_settings.MAX_CALLS_PER_LINE
+    max_lag_ms: int = admission_settings.MAX_LAG_MS
+    overflow: Ladder = admission_settings.OVERFLOW
+    queue_limit_s: int = admission_settings.QUEUE_LIMIT_S
+    hold_music: str = admission_settings.HOLD_MUSIC
     drain_timeout_s: int = declared(
         "SWITCHBOARD_DRAIN_TIMEOUT",
         600,
@@ -191,6 +205,12 @@ class Settings:
         "How far, in milliseconds, sound is sent ahead of what the caller hears. More rides out a slow network; "
         "less stops sooner when the caller interrupts.",
     )
+    workers: int = worker_settings.WORKERS
+    watchdog_s: float = worker_settings.WATCHDOG_S
+    redis_url: str = redis_settings.URL
+    redis_prefix: str = redis_settings.PREFIX
+    redis_cluster: bool = redis_settings.CLUSTER
+    redis_ca: str = redis_settings.CA
     api_keys: str = realtime_settings.API_KEYS
     jwt_keys: tuple[SigningKey, ...] = realtime_settings.JWT_KEYS
     jwt_max_s: int = realtime_settings.JWT_MAX_S
@@ -208,6 +228,15 @@ class Settings:
     webrtc_addresses: tuple[addresses.Entry, ...] = realtime_settings.WEBRTC_ADDRESSES
     kept_sessions: str = realtime_settings.KEPT_SESSIONS
     demo_page: bool = realtime_settings.DEMO_PAGE
+    call_webhook: str = record_settings.CALL_WEBHOOK
+    call_webhook_limit_s: int = record_settings.CALL_WEBHOOK_LIMIT_S
+    call_webhook_hours: int = record_settings.CALL_WEBHOOK_HOURS
+    outbox: str = record_settings.OUTBOX
+    record: str = recording_settings.RECORD
+    recordings: str = recording_settings.RECORDINGS
+    recordings_spool: str = recording_settings.SPOOL
+    recordings_days: int = recording_settings.DAYS
+    recordings_format: str = recording_settings.FORMAT
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each setting's value came from, by the setting's name."""
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
@@ -224,7 +253,9 @@ class Settings:
         signing = (key.secret for key in self.jwt_keys)
         turn = (server.credential for server in self.realtime_ice_servers if server.credential)
         providers = (key for _, key in self.provider_keys)
-        return (*(text for text in texts if text and isinstance(text, str)), *signing, *turn, *providers)
+        redis = read_address(self.redis_url).password if self.redis_url else ""
+        single = (*texts, redis)
+        return (*(text for text in single if text and isinstance(text, str)), *signing, *turn, *providers)
 
     def http_url(self, path: str) -> str:
         """The URL Twilio knows a path of ours by."""

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from gateway import logs
 from gateway.calls.call import END_REASONS, Call, CallState, EndReason, WayBack
-from gateway.errors import FormRefused, Refusal
+from gateway.errors import FormRefused, Outpaced, Refusal, StoreUnavailable
 from gateway.forms import read_signed_form
-from gateway.front_desk import STREAM_STATUS_PATH, WAY_BACK_PATH, FrontDesk
+from gateway.front_desk import STREAM_STATUS_PATH, TRIES, WAY_BACK_PATH, FrontDesk
 from twiml.documents import dial, hang_up, redirect, say_and_hang_up
 from twiml.errors import WebhookError
 from twiml.webhooks import (
@@ -39,14 +39,23 @@ from twiml.webhooks import (
 )
 
 APOLOGY = "We are sorry, something went wrong on our side. Please call again in a few minutes."
-ALL_BUSY = "We are sorry, all our lines are busy. Please call again in a few minutes."
-
 NOBODY_ANSWERED = "We are sorry, nobody can take your call just now. Please call again later."
 
 DIALLED_PATH = "/twilio/dialled"
 
 ACT_BUDGET_S = 1.0
 """How long a caller may listen to nothing while we make up our mind; Twilio gives up after 15 s."""
+
+IDEMPOTENCY_HEADER = "i-twilio-idempotency-token"
+"""The same in each attempt of one webhook (https://www.twilio.com/docs/usage/webhooks)."""
+
+TWIML_TYPE = "application/xml"
+
+SEAT_HOLD_S = 60.0
+"""For a call that was let in to begin its stream, here or on another worker: as long as its token is good."""
+
+MOST_UNREMEMBERED = 20
+"""Streams after which a call that nobody remembers is not given another: its count of resumes is forgotten, too."""
 
 _GENERATION = re.compile(r"[0-9]{1,6}")
 
@@ -66,16 +75,16 @@ _Form = TypeVar("_Form", bound=_SignedForm)
 def routes(desk: FrontDesk) -> list[Route]:
     """The webhooks, to be mounted at the root."""
     return [
-        _webhook(desk, "/twilio/voice", read_voice, _voice, _apologise),
-        _webhook(desk, WAY_BACK_PATH, read_voice, _stream_ended, _apologise),
-        _webhook(desk, DIALLED_PATH, read_dial_result, _dialled, _apologise),
-        _webhook(desk, "/twilio/fallback", read_error_report, _fallback, _apologise),
-        _webhook(desk, "/twilio/status", read_status, _status, _admit_failure),
-        _webhook(desk, STREAM_STATUS_PATH, read_stream_status, _stream_status, _admit_failure),
+        webhook(desk, "/twilio/voice", read_voice, _voice, _apologise),
+        webhook(desk, WAY_BACK_PATH, read_voice, _stream_ended, _apologise),
+        webhook(desk, DIALLED_PATH, read_dial_result, _dialled, _apologise),
+        webhook(desk, "/twilio/fallback", read_error_report, _fallback, _apologise),
+        webhook(desk, "/twilio/status", read_status, _status, _admit_failure),
+        webhook(desk, STREAM_STATUS_PATH, read_stream_status, _stream_status, _admit_failure),
     ]
 
 
-def _webhook(
+def webhook(
     desk: FrontDesk,
     path: str,
     read: Callable[[Mapping[str, str]], _Form],
@@ -120,26 +129,49 @@ async def _receive(
         )
     # Set for the rest of the request, which is a task of its own, so that a failure is logged with its call.
     logs.call_sid.set(form.call_sid)
+    asked_again = request.headers.get(IDEMPOTENCY_HEADER)
     async with asyncio.timeout(ACT_BUDGET_S):
-        return await act(desk, form, request)
+        if asked_again is None:
+            return await _act(desk, form, request, act)
+        asked = f"{request.url.path} {asked_again}"
+        if answer := await desk.store.recall(form.call_sid, asked):
+            return _twiml(answer)
+        response = await _act(desk, form, request, act)
+        if response.media_type == TWIML_TYPE:
+            await desk.store.remember(form.call_sid, asked, bytes(response.body).decode())
+        return response
+
+
+async def _act(
+    desk: FrontDesk,
+    form: _Form,
+    request: Request,
+    act: Callable[[FrontDesk, _Form, Request], Awaitable[Response]],
+) -> Response:
+    for _ in range(TRIES - 1):
+        try:
+            return await act(desk, form, request)
+        except Outpaced:
+            pass  # the call is as another worker has left it: look at it again
+    return await act(desk, form, request)
 
 
 async def _voice(desk: FrontDesk, form: VoiceRequest, request: Request) -> Response:
     """A call comes in; or Twilio asks again; or somebody replays an old request."""
     await desk.sweep()
-    call = await desk.store.find(form.call_sid)
+    call = await _find(desk, form.call_sid)
     if call is None:
         if form.call_status.is_final:
             return _twiml(hang_up())
-        if await desk.is_full():
+        verdict = desk.gate.admit(form.call_sid, line=form.to, hold_s=SEAT_HOLD_S)
+        if not verdict.is_admitted:
             desk.metrics.calls_total.labels(EndReason.OVERLOAD.value).inc()
-            logger.warning("call turned away", extra={"reason": EndReason.OVERLOAD.value})
-            return _twiml(say_and_hang_up(ALL_BUSY))
+            return _twiml(desk.gate.refuse(form, verdict, request.query_params))
         call = await desk.open_call(form)
     match call.state:
         case CallState.RINGING:
             return _twiml(await desk.offer_stream(call))
-        case CallState.STREAMING | CallState.INTERRUPTED:
+        case CallState.STREAMING | CallState.INTERRUPTED | CallState.MOVED:
             # A token for a call that is running is given on the way back only, which knows what is late.
             return _twiml(redirect(desk.way_back_url(call)))
         case CallState.ENDING | CallState.ENDED:
@@ -150,14 +182,17 @@ async def _voice(desk: FrontDesk, form: VoiceRequest, request: Request) -> Respo
 
 async def _stream_ended(desk: FrontDesk, form: VoiceRequest, request: Request) -> Response:
     """The way back: a stream has ended, and Twilio asks what is next."""
-    call = await desk.store.find(form.call_sid)
-    if call is None:
-        logger.warning("way back of an unknown call")
-        return _twiml(say_and_hang_up(APOLOGY))
     if form.call_status.is_final:
-        await desk.end_call(call.call_sid, END_REASONS[form.call_status])
+        await desk.end_call(form.call_sid, END_REASONS[form.call_status])
         return _twiml(hang_up())
-    way_back = call.way_back(_generation(request, call), desk.now())
+    call = await _find(desk, form.call_sid)
+    generation = _generation(request)
+    if call is None:
+        if generation is None or generation > MOST_UNREMEMBERED:
+            logger.warning("way back of an unknown call")
+            return _twiml(say_and_hang_up(APOLOGY))
+        call = await desk.recover(form, generation)
+    way_back = call.way_back(call.generation if generation is None else generation, desk.now())
     match way_back:
         case WayBack.FINISHED:
             await desk.end_call(call.call_sid, EndReason.AGENT_HUNG_UP)
@@ -170,21 +205,31 @@ async def _stream_ended(desk: FrontDesk, form: VoiceRequest, request: Request) -
             await desk.end_call(call.call_sid, EndReason.RESUMES_EXHAUSTED)
             return _twiml(say_and_hang_up(APOLOGY))
         case WayBack.AGAIN:
-            logger.warning("stream lost, offering another", extra={"generation": call.generation + 1})
+            level = logging.INFO if call.state is CallState.MOVED else logging.WARNING
+            logger.log(level, "stream over, offering another", extra={"generation": call.generation + 1})
             return _twiml(await desk.offer_stream(call))
         case _:
             assert_never(way_back)
 
 
-def _generation(request: Request, call: Call) -> int:
+async def _find(desk: FrontDesk, call_sid: str) -> Call | None:
+    """The call; None if it is not known, or nobody can be asked: then the request itself says enough to go on."""
+    try:
+        return await desk.store.find(call_sid)
+    except StoreUnavailable as error:
+        logger.warning("answering without the store of calls: %s", error)
+        return None
+
+
+def _generation(request: Request) -> int | None:
     """The stream the request tells of: its number stands in the URL, which is signed."""
     text = request.query_params.get("generation", "")
-    return int(text) if _GENERATION.fullmatch(text) else call.generation
+    return int(text) if _GENERATION.fullmatch(text) else None
 
 
 async def _status(desk: FrontDesk, form: StatusCallback, request: Request) -> Response:
     """The call's status changed; only its end concerns us."""
-    call = await desk.store.find(form.call_sid)
+    call = await _find(desk, form.call_sid)
     if call is not None and call.is_news(form.sequence_number) and form.call_status.is_final:
         if await desk.end_call(call.call_sid, END_REASONS[form.call_status]):
             desk.on_completed(call.call_sid)
@@ -231,4 +276,4 @@ def _admit_failure() -> Response:
 
 
 def _twiml(document: str) -> Response:
-    return Response(document, media_type="application/xml")
+    return Response(document, media_type=TWIML_TYPE)

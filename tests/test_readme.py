@@ -20,11 +20,14 @@ from gateway.cli.loopback import free_port
 from gateway.cli.main import main
 from pipeline.agent import parse_agent
 from tests.calls.support import AUTH_TOKEN, cascade, running_gateway
+from tests.redis_server import redis_server
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 COMMAND_LIMIT_S = 120
+
+WORKERS = "REDIS_URL=redis://127.0.0.1:6379 switchboard serve --workers 4"
 
 
 def blocks() -> list[str]:
@@ -62,6 +65,7 @@ def test_every_command_of_the_readme_is_known_to_this_test() -> None:
         "switchboard demo",
         'switchboard simulate --say "what are your opening hours" --say "stop please" --barge-in 2.5',
         "switchboard standin openai --fault hang --times 1",
+        WORKERS,
     ]
 
 
@@ -106,6 +110,33 @@ def test_make_run_without_settings_says_what_is_missing_and_where_to_get_it(tmp_
     assert refused.returncode == 2
     assert "TWILIO_AUTH_TOKEN (not set)" in refused.stderr
     assert "Traceback" not in refused.stderr + refused.stdout
+
+
+@pytest.mark.anyio
+async def test_the_command_for_several_workers_starts_as_many_and_stops_them(tmp_path: Path) -> None:
+    *_, flag, count = WORKERS.split()
+    async with asyncio.timeout(COMMAND_LIMIT_S), redis_server() as redis:
+        serving = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.cli.main", "serve", flag, count, "--port", "0"),
+            cwd=tmp_path,
+            env={**os.environ, "TWILIO_AUTH_TOKEN": AUTH_TOKEN, "REDIS_URL": redis.url},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert serving.stderr is not None
+        told = ""
+        while "/readyz" not in told:
+            line = await serving.stderr.readline()
+            assert line, told
+            told += line.decode()
+        assert re.search(rf"^  workers +{count}$", told, flags=re.MULTILINE)
+        workers = await redis.ask("ZCARD", "switchboard:workers")
+        while workers != int(count):
+            await asyncio.sleep(0.05)  # each tells of itself once a second
+            workers = await redis.ask("ZCARD", "switchboard:workers")
+        serving.terminate()
+        _, rest = await serving.communicate()
+        assert serving.returncode == 0, told + rest.decode()
 
 
 def test_the_example_of_settings_is_one_the_gateway_reads() -> None:

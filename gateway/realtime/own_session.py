@@ -29,6 +29,7 @@ from pipeline.events.config import SessionConfig
 from pipeline.events.refusal import BadEvent
 from pipeline.kept_conversation import kept_of
 from pipeline.mcp_errands import McpTools
+from pipeline.opening import saying
 from pipeline.session import Session
 from pipeline.toolbox import Toolbox
 from pipeline.wire import Wire
@@ -211,7 +212,7 @@ async def _live(studio: Studio, live: LiveSession, line: Line, life_s: int, gree
             writing = tasks.create_task(line.peer.write())
             # Begins once the engine waits: the first event of all is `session.created`.
             reading = tasks.create_task(line.read(ingress_of(studio, live, line, line.direct)))
-            if await live.engine.run(greeting) is not None:
+            if await live.engine.run(saying(greeting)) is not None:
                 line.finish(SessionEnd.HUNG_UP)
             reading.cancel()
             await _say_goodbye(line, live, life_s)

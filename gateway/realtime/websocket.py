@@ -12,28 +12,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.calls.errand import ErrandEnd
 from gateway.errors import ConfigRefused, Refusal
 from gateway.fast_lane import EXTENSION, Direct
 from gateway.realtime.agent_session import config_for
 from gateway.realtime.coming_back import taken_back
 from gateway.realtime.connection import Connection
-from gateway.realtime.handshake import admitted, query_of, spoken_dialect, subprotocol_of
+from gateway.realtime.directory import PHONE_CALL_PREFIX
+from gateway.realtime.far_side_band import carry
+from gateway.realtime.handshake import Wanted, admitted, query_of, spoken_dialect, subprotocol_of
 from gateway.realtime.kept_sessions import new_session_id
 from gateway.realtime.own_session import Opening, hold
 from gateway.realtime.refusals import turn_away
 from gateway.realtime.side_band import join
 from gateway.realtime.studio import Studio
 from gateway.realtime.wiring import Wiring
+from pipeline.dialects import Dialect
 
 log = logging.getLogger(__name__)
 
 Socket: TypeAlias = tuple[Receive, Send, Direct | None]
+
+Elsewhere: TypeAlias = Callable[[str, Dialect], AbstractAsyncContextManager[ErrandEnd]]
+"""Our end of a side-band onto a call on another worker. Raises `Refusal`."""
 
 Held: TypeAlias = Callable[[Receive, Send, Direct | None], Awaitable[None]]
 """Holds an accepted connection to its end."""
@@ -42,13 +49,15 @@ Held: TypeAlias = Callable[[Receive, Send, Direct | None], Awaitable[None]]
 class RealtimeSocket:
     """The endpoint of all Realtime paths."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, elsewhere: Elsewhere | None = None) -> None:
+        """`elsewhere`: the way to phone calls that stream on other workers."""
         self._studio = studio
+        self._elsewhere = elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         studio = self._studio
-        with ExitStack() as places:
+        async with AsyncExitStack() as places:
             try:
                 conversation = await self._prepared(scope, places)
             except (Refusal, ConfigRefused) as refused:
@@ -64,16 +73,14 @@ class RealtimeSocket:
             await send({"type": "websocket.accept", "subprotocol": subprotocol_of(scope)})
             await conversation(receive, send, direct)
 
-    async def _prepared(self, scope: Scope, places: ExitStack) -> Held:
+    async def _prepared(self, scope: Scope, places: AsyncExitStack) -> Held:
         """What is to be done with this connection; its place is taken. Raises `Refusal` or `ConfigRefused`."""
         studio = self._studio
         if not studio.admits() and "call_id" not in query_of(scope):
             raise Refusal(503, "draining", "This gateway is stopping and begins no sessions. Try again.")
         wanted = admitted(scope, studio.door, serves_beta=studio.settings.realtime_beta)
         if wanted.call_id is not None:
-            session = studio.directory.join(wanted.call_id, wanted.credential)
-            places.enter_context(studio.directory.joined(session))
-            return lambda *line: join(studio, wanted.dialect, session, *line)
+            return await self._joined(wanted.call_id, wanted, places)
         async with taken_back(studio, query_of(scope).get("session_id"), wanted.credential) as kept:
             old = kept.conversation if kept else None
             config = config_for(
@@ -90,6 +97,19 @@ class RealtimeSocket:
             freed=freed,
         )
         return lambda *socket: hold(studio, opening, partial(self._connected, socket))
+
+    async def _joined(self, call_id: str, wanted: Wanted, places: AsyncExitStack) -> Held:
+        """A side-band, here or to another worker. Raises `Refusal`."""
+        studio = self._studio
+        try:
+            session = studio.directory.join(call_id, wanted.credential)
+        except Refusal as refusal:
+            if refusal.status_code != 404 or self._elsewhere is None or not call_id.startswith(PHONE_CALL_PREFIX):
+                raise
+            end = await places.enter_async_context(self._elsewhere(call_id, wanted.dialect))
+            return lambda receive, send, _direct: carry(end, receive, send)
+        places.enter_context(studio.directory.joined(session))
+        return lambda *line: join(studio, wanted.dialect, session, *line)
 
     def _connected(self, socket: Socket, wiring: Wiring) -> Connection:
         return Connection(wiring, *socket, most_bytes=self._studio.limits.event_bytes, counts=True)

@@ -76,11 +76,13 @@ class RawLine:
         for key in keys:
             await self.send(self.write.dtmf(key))
 
-    async def until(self, event: str, count: int = 1) -> dict[str, Any]:
-        """Read until `count` messages of that kind have come; the last."""
+    async def until(self, event: str, count: int = 1, *, returns_marks: bool = False) -> dict[str, Any]:
+        """Read until `count` messages of that kind have come; the last. Marks may be returned: all was played."""
         async with asyncio.timeout(LIMIT_S):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
+                if returns_marks and message["event"] == "mark":
+                    await self.send(self.write.mark(message["mark"]["name"]))
                 count -= message["event"] == event
                 if not count:
                     return message

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway import logs
 from gateway.calls import store
-from gateway.media_stream import socket as media_socket
+from gateway.media_stream import stream as media_stream
 from simulator.caller import HangUp, Listen, Say
 from simulator.signature import SIGNATURE_HEADER, sign
 from tests.calls.raw_line import ask, connection_of, form, new_call, offered, raw_line
@@ -110,7 +110,7 @@ async def test_a_socket_that_comes_to_the_point_after_a_newer_one_was_offered_is
 
 
 async def test_a_socket_without_a_start_is_closed_and_opens_no_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media_socket, "START_LIMIT_S", 0.2)
+    monkeypatch.setattr(media_stream, "START_LIMIT_S", 0.2)
     voice = FakeVoice()
 
     async def close_code(said: tuple[str, ...]) -> int:

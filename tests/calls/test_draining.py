@@ -18,11 +18,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.voice import ALL_BUSY
 from simulator.call_result import CallResult, EndReason, Happening
 from simulator.caller import HangUp, Listen, Say, Step, Wait
 from simulator.phone_call import PhoneCall
 from tests.calls.support import LIMIT_S, call_setup, clip, environ_for
+from twiml.overflow_words import words_in
+
+WORDS = words_in(None)
+ALL_BUSY = f"{WORDS.all_busy} {WORDS.try_later}"
 
 pytestmark = pytest.mark.anyio
 

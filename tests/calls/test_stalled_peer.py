@@ -10,7 +10,7 @@ import pytest
 
 from gateway.fast_lane import FastLane
 from gateway.media_stream import phone
-from gateway.media_stream import socket as media_socket
+from gateway.media_stream import stream as media_stream
 from simulator.caller import BargeIn, HangUp, Wait
 from tests.calls.raw_line import new_call, offered, raw_line
 from tests.calls.support import AGENT, RunningGateway, cascade, clip, running_gateway, tasks_gone
@@ -31,7 +31,7 @@ async def test_a_peer_that_stops_reading_is_given_up_and_others_do_not_notice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(phone, "WRITE_STALL_S", 0.5)
-    monkeypatch.setattr(media_socket, "CLOSE_LIMIT_S", 0.2)
+    monkeypatch.setattr(media_stream, "CLOSE_LIMIT_S", 0.2)
     talkative = replace(AGENT, greeting="word " * 200)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)  # its connections inherit it

@@ -13,9 +13,11 @@ from twilio.request_validator import RequestValidator
 
 from gateway import control, voice
 from gateway.auth import SignatureCheck
+from gateway.calls.admission import Admission, Limits
 from gateway.calls.call import Call
 from gateway.calls.store import MemoryStore
 from gateway.front_desk import FrontDesk
+from gateway.gate import Gate
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 
@@ -76,7 +78,11 @@ class House:
             signatures=SignatureCheck(self.settings),
             metrics=self.metrics,
             now=self.clock,
-            admits=lambda: self.admits,
+            gate=Gate(
+                admission=Admission(Limits(calls=self.settings.max_calls)),
+                now=self.clock,
+                is_open=lambda: self.admits,
+            ),
             on_completed=self.completed.append,
         )
         self.client = TestClient(Starlette(routes=[*voice.routes(self.desk), *control.routes(self.desk)]))

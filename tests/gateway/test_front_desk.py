@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from gateway.auth import SignatureCheck
+from gateway.calls.admission import Admission
 from gateway.calls.call import Call, EndReason
 from gateway.calls.store import ABANDONED_AFTER_S, MemoryStore
 from gateway.front_desk import FrontDesk
+from gateway.gate import Gate
 from gateway.metrics import Metrics
 from tests.gateway.signed import CALL, SETTINGS, VOICE, House
 from twiml.webhooks import read_voice
@@ -72,21 +73,11 @@ async def test_the_document_names_the_media_socket_and_the_way_back() -> None:
     assert [child.attrib for child in stream] == [
         {"name": "agent", "value": "reception"},
         {"name": "generation", "value": "1"},
+        {"name": "from", "value": "+14155550134"},
+        {"name": "to", "value": "+14155550100"},
     ]
     way_back = "https://voice.example/twilio/stream-ended?generation=1"
     assert (root[0].attrib["action"], root[1].text) == (way_back, way_back)
-
-
-async def test_a_desk_is_full_at_its_limit_or_when_it_admits_nobody() -> None:
-    house = House(settings=replace(SETTINGS, max_calls=1))
-    assert not await house.desk.is_full()
-    await taken_in(house)
-    assert await house.desk.is_full()
-    unlimited = House()
-    await taken_in(unlimited)
-    assert not await unlimited.desk.is_full()
-    unlimited.admits = False
-    assert await unlimited.desk.is_full()
 
 
 async def test_a_forgotten_call_is_signed_out_and_told_of() -> None:
@@ -106,7 +97,7 @@ async def test_an_event_of_a_call_nobody_knows_is_dropped() -> None:
     assert await house.store.journal(CALL) is None
 
 
-async def test_a_desk_without_hooks_admits_everybody_and_tells_nobody() -> None:
+async def test_a_desk_without_a_hook_tells_nobody() -> None:
     clock = House().clock
     desk = FrontDesk(
         settings=SETTINGS,
@@ -114,11 +105,11 @@ async def test_a_desk_without_hooks_admits_everybody_and_tells_nobody() -> None:
         signatures=SignatureCheck(SETTINGS),
         metrics=Metrics("test"),
         now=clock,
+        gate=Gate(admission=Admission(), now=clock),
     )
     await desk.open_call(read_voice(VOICE))
     clock.now_s += ABANDONED_AFTER_S
     await desk.sweep()
-    assert not await desk.is_full()
     assert await desk.store.live_count() == 0
 
 

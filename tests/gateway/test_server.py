@@ -22,9 +22,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway import server
-from gateway.app import Doors, Gateway
+from gateway.app import Gateway
 from gateway.calls.call import Call, EndReason
 from gateway.fast_lane import FastLane
+from gateway.operations import Doors
 from gateway.server import serve, uvicorn_config
 from gateway.settings import Settings
 from tests.gateway.signed import CALL, SETTINGS, House
@@ -87,7 +88,7 @@ class Running:
         await self.gateway.desk.store.open(Call(call_sid=CALL, from_="", to="", agent="", started_at_s=0.0))
 
     async def end_call(self) -> None:
-        await self.gateway.desk.store.end(CALL, EndReason.COMPLETED, 0.0)
+        await self.gateway.desk.end_call(CALL, EndReason.COMPLETED)
 
 
 @asynccontextmanager
@@ -153,14 +154,14 @@ async def test_the_first_signal_lets_calls_end_and_new_ones_wait_outside(
 ) -> None:
     async with running(SETTINGS) as here:
         await here.open_call()
-        with caplog.at_level(logging.INFO, "gateway.server"):
+        with caplog.at_level(logging.INFO, "gateway.drain"):
             signal.raise_signal(number)
             await here.drains()
         assert await here.get(here.port, "/") == (200, "hello")
         assert not here.serving.done()
         await here.end_call()
         await here.left()
-        assert [record.getMessage() for record in caplog.records if record.name == "gateway.server"] == [
+        assert [record.getMessage() for record in caplog.records if record.name == "gateway.drain"] == [
             "draining: 1 calls live, no new ones, up to 600 s"
         ]
 
@@ -265,7 +266,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 async def test_a_server_that_is_gone_before_it_has_started_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def leave(_server: uvicorn.Server) -> None:
+    async def leave(_server: uvicorn.Server, *, sockets: object) -> None:
         """As uvicorn does when it is told to exit before it has bound its port."""
 
     monkeypatch.setattr(uvicorn.Server, "serve", leave)

@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 from gateway import logs, voice
 from gateway.calls.call import RESUMES_PER_MINUTE, CallState, EndReason
 from gateway.errors import TokenRefused
-from gateway.voice import ALL_BUSY, APOLOGY, NOBODY_ANSWERED
+from gateway.voice import APOLOGY, NOBODY_ANSWERED
 from tests.gateway.signed import ACCOUNT, CALL, FORM_TYPE, PUBLIC_URL, SETTINGS, STREAM, VOICE, Clock, House, sign
+from twiml.overflow_words import words_in
+
+WORDS = words_in(None)
+ALL_BUSY = f"{WORDS.all_busy} {WORDS.try_later}"
 
 ROUTES = [
     "/twilio/voice",
