@@ -25,12 +25,17 @@ DIGIT_PAUSE_MS = 500
 STILL_SPEAKING_MS = 1_000
 """An agent whose utterance goes on this long after the caller began to listen is answering; a shorter rest is the
 tail of an interrupted one, and the answer is still to come."""
+LONG_WINDED = 4
+"""So many times as long as in silence a caller listens to somebody who speaks."""
 KEYS = frozenset("0123456789*#ABCDw")
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Wait until the agent has begun to speak and has then been silent for `quiet_ms`; at most `patience_ms`."""
+    """Wait until the agent has begun to speak and has then been silent for `quiet_ms`.
+
+    Patience ends after `patience_ms` of silence, or four times as long with an agent who never ends.
+    """
 
     quiet_ms: int = QUIET_MS
     patience_ms: int = PATIENCE_MS
@@ -206,6 +211,8 @@ class Caller:
             case Listen(quiet_ms=quiet_ms, patience_ms=patience_ms):
                 has_spoken = self.ear.onsets > self._onsets_before or heard_ms >= STILL_SPEAKING_MS
                 is_due = has_spoken and self.ear.quiet_ms(now_ms) >= quiet_ms
+                if self.ear.is_hearing and waited_ms < LONG_WINDED * patience_ms:
+                    return is_due
             case BargeIn(after_ms=after_ms, patience_ms=patience_ms):
                 is_due = self.ear.is_hearing and heard_ms >= after_ms
             case Wait(ms=ms):

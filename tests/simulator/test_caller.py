@@ -72,6 +72,16 @@ def test_patience_ends_and_is_told() -> None:
     assert acts[:3] == [(100, LosePatience(100)), (160, LosePatience(60)), (160, StartSpeaking("hey", 160))]
 
 
+def test_who_listens_to_a_long_answer_does_not_lose_patience() -> None:
+    steps: list[Step] = [Listen(quiet_ms=200, patience_ms=1_000), HangUp()]
+    assert talk(Caller(steps), "-" * 10 + "L" * 150) == [(160 * 20 + 200, PutDown())]
+
+
+def test_an_agent_who_never_ends_is_borne_four_times_as_long() -> None:
+    steps: list[Step] = [Listen(quiet_ms=200, patience_ms=1_000), HangUp()]
+    assert talk(Caller(steps), "L" * 500)[0] == (4_000, LosePatience(4_000))
+
+
 def test_the_tail_of_an_interrupted_utterance_is_not_taken_for_an_answer() -> None:
     steps: list[Step] = [BargeIn(200, words("no", 100)), Listen(quiet_ms=300), HangUp()]
     tail_then_answer = "L" * 20 + "-" * 50 + "L" * 10
