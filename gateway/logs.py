@@ -1,7 +1,8 @@
 """Logs: one line a record, JSON for machines or text for people, with no secret and no full number in it.
 
 Every record carries the call and stream it is about, set once by `about` and inherited by the tasks begun inside.
-The order of a JSON line's first keys is fixed: ts, level, logger, event, call_sid, stream_sid; then the extras.
+The order of a JSON line's first keys is fixed: ts, level, logger, event, call_sid, stream_sid; then the extras, and
+the worker where there are several.
 """
 
 from __future__ import annotations
@@ -66,11 +67,12 @@ def masked(text: str, secrets: Collection[str] = ()) -> str:
 class JsonLines:
     """Formats a record as one JSON object on one line."""
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), worker: str | None = None) -> None:
         self._secrets = secrets
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {name: self._clean(value) for name, value in _fields(record).items()}
+        fields = {name: self._clean(value) for name, value in _fields(record, self._worker).items()}
         text = json.dumps(fields, ensure_ascii=False)
         return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -84,11 +86,12 @@ class JsonLines:
 class TextLines:
     """Formats a record for people: time, level, logger, call, words, extras; a traceback indented below."""
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), worker: str | None = None) -> None:
         self._secrets = secrets
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
+        fields = _fields(record, self._worker)
         moment = str(fields.pop("ts"))[11:23]
         level, logger, event = (fields.pop(name) for name in ("level", "logger", "event"))
         call = str(fields.pop("call_sid", ""))
@@ -104,13 +107,17 @@ class TextLines:
 
 
 def configure(
-    level: str, format: str, secrets: Collection[str] = (), output: TextIO | None = None
+    level: str,
+    format: str,
+    secrets: Collection[str] = (),
+    output: TextIO | None = None,
+    worker: str | None = None,
 ) -> Callable[[], None]:
     """Sends all logging, uvicorn's too, through one formatter to `output` (stderr). Gives what undoes it.
 
-    `format` is `json` or `text`. uvicorn has to be started with `log_config=None`, or it takes its own back.
+    `format` is `json` or `text`; `worker` stands in each line, where several write into one. uvicorn has to be started with `log_config=None`, or it takes its own back.
     """
-    lines = JsonLines(secrets) if format == "json" else TextLines(secrets)
+    lines = JsonLines(secrets, worker) if format == "json" else TextLines(secrets, worker)
     sink = logging.StreamHandler(output or sys.stderr)
     # logging asks a formatter for nothing but `format`; it needs no relation to its class.
     sink.setFormatter(cast(logging.Formatter, lines))
@@ -135,7 +142,7 @@ def configure(
     return undo
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def _fields(record: logging.LogRecord, worker: str | None) -> dict[str, object]:
     """The record as fields, in the order they are written; what has no value is left out."""
     moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     fields: dict[str, object | None] = {
@@ -147,6 +154,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
         "stream_sid": stream_sid.get(),
     }
     fields.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
+    fields.setdefault("worker", worker)
     if record.exc_info:
         fields["exception"] = logging.Formatter().formatException(record.exc_info)
     return {name: value for name, value in fields.items() if value is not None}

@@ -39,7 +39,7 @@ def command(worker_id: str, place: int, listener: int, channel: int, tally: int,
     except (SettingsError, AgentFileError, ProviderError) as error:
         click.echo(f"switchboard: worker {worker_id} cannot start\n{error}", err=True)
         sys.exit(2)
-    logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    logs.configure(settings.log_level, settings.log_format, settings.secrets, worker=worker_id)
     seat = Seat(worker_id=worker_id, place=place, listener=listener, channel=channel, tally=tally)
     sys.exit(run(settings, gateway, Membership(seat, lambda: gateway.desk.metrics.render()[0])))
 

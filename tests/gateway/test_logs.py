@@ -102,6 +102,16 @@ def test_secrets_and_numbers_are_masked_wherever_they_stand(output: Output, text
     assert (record["event"], record["more"]) == (masked, masked)
 
 
+@pytest.mark.parametrize("format", ["json", "text"])
+def test_several_workers_that_write_into_one_place_are_told_apart(format: str) -> None:
+    sink = Output()
+    undo = logs.configure("info", format, output=sink, worker="host-w2-5f3a9c")
+    logger.info("here")
+    logger.info("of another", extra={"worker": "host-w1-000000"})
+    undo()
+    assert ["host-w2-5f3a9c" in line for line in sink.lines] == [True, False]
+
+
 def test_a_record_below_the_level_is_not_written(text_output: Output) -> None:
     logger.debug("quiet")
     assert text_output.lines == []
