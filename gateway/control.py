@@ -62,6 +62,8 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
     agent: str
     seconds: float
     end_reason: str | None = None
+    worker: str | None = None
+    """The one that streams it, where there are several."""
     costs: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     """What was used, by provider; a list leaves it out."""
 
@@ -172,6 +174,7 @@ def _summary(call: Call, now_s: float) -> CallSummary:
         agent=call.agent,
         seconds=round(call.seconds(now_s), 3),
         end_reason=call.end_reason,
+        worker=call.holder or None,
     )
 
 

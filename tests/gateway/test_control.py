@@ -71,6 +71,7 @@ async def test_live_calls_are_listed_with_the_caller_masked() -> None:
                 "agent": "reception",
                 "seconds": 3.25,
                 "end_reason": None,
+                "worker": None,
             }
         ]
     }
