@@ -21,6 +21,11 @@ MOVE_LIMIT_S: Final = 30.0
 """For all moves together: an answer is seldom longer, and who speaks longer than that is moved in the middle."""
 
 
+PUSH_LIMIT_S: Final = 6.0
+"""For moves in the middle of things: a tool that runs has five seconds of its own, by default, to end. Whatever takes
+longer loses its stream with the process, and goes on elsewhere like after a crash."""
+
+
 class Drained(Protocol):
     """What is to be emptied."""
 
@@ -41,10 +46,10 @@ class Hurry:
     """How urgent it is: each further signal is one step."""
 
     def __init__(self) -> None:
-        self.first, self.second, self.third = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.first, self.second = asyncio.Event(), asyncio.Event()
 
     def more(self) -> None:
-        for step in (self.first, self.second, self.third):
+        for step in (self.first, self.second):
             if not step.is_set():
                 step.set()
                 return
@@ -87,8 +92,11 @@ async def _move(house: Drained, hurry: Hurry) -> None:
     try:
         await asyncio.wait((gently, urgent), timeout=MOVE_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
         if not gently.done():
-            await house.move_calls(at_once=True)
-            await gently
+            async with asyncio.timeout(PUSH_LIMIT_S):
+                await house.move_calls(at_once=True)
+                await gently
+    except TimeoutError:
+        log.warning("some calls could not be moved within %.0f s", PUSH_LIMIT_S)
     finally:
         urgent.cancel()
         gently.cancel()
