@@ -1,7 +1,7 @@
 #!/bin/sh
 # Replaces the gateways of compose.yaml by new ones, one after the other, and no caller notices:
 # out of nginx, drain (SIGTERM; as long as SWITCHBOARD_DRAIN_TIMEOUT), new container, healthy, back into nginx.
-# nginx cannot see /readyz, and a gateway that drains would tell new callers that all lines are busy.
+# nginx cannot see /readyz, and would go on sending streams to a gateway that drains, as it has the fewest connections.
 set -eu
 cd "$(dirname "$0")"
 

@@ -23,7 +23,8 @@ MAX_CALLS_PER_LINE: Final = declared(
     "SWITCHBOARD_MAX_CALLS_PER_LINE",
     0,
     whole_number(0, 100_000),
-    "Calls at a time to one number; a further caller meets SWITCHBOARD_OVERFLOW. 0: no limit.",
+    "Calls at a time to one number, on all workers together; a further caller meets SWITCHBOARD_OVERFLOW. 0: no "
+    "limit.",
 )
 MAX_LAG_MS: Final = declared(
     "SWITCHBOARD_MAX_LAG_MS",

@@ -15,6 +15,7 @@ from gateway.calls.media_tokens import MediaTokens
 from gateway.calls.redis_store import RedisStore
 from gateway.calls.relay import Relay
 from gateway.calls.seals import Seals
+from gateway.calls.standing import Others
 from gateway.calls.store import CallStore, MemoryStore
 from gateway.calls.workers import WorkerLoad, Workers
 from gateway.metrics import Metrics
@@ -43,13 +44,16 @@ class Fleet:
         return self.link is not None
 
     @asynccontextmanager
-    async def opened(self, load: Callable[[], WorkerLoad]) -> AsyncGenerator[Workers | None, None]:
-        """While inside, what runs here is told to the others. `load`: what this worker carries."""
+    async def opened(
+        self, load: Callable[[], WorkerLoad], hear: Callable[[Others], None]
+    ) -> AsyncGenerator[Workers | None, None]:
+        """While inside, what runs here is told to the others. `load`: what this worker carries; `hear`: told what
+        the others do."""
         relay = self.relay
         if self.link is None or self.keys is None or relay is None or not isinstance(self.store, RedisStore):
             yield None
             return
-        workers = Workers(self.link, self.keys, load)
+        workers = Workers(self.link, self.keys, load, hear)
         try:
             async with asyncio.TaskGroup() as tasks:
                 errands = (self.store.copies.run(), workers.run(), relay.run())

@@ -1,7 +1,7 @@
 """For those who run the gateway: is it there, does it take calls, what has it counted.
 
     GET  /healthz     200 while the process answers
-    GET  /readyz      503 while it drains or is full
+    GET  /readyz      503 while it drains, or is full and two other workers are not
     GET  /metrics     on this machine only, or on a port of its own
     POST /v1/drain    take no new calls from now on; for those with the scope `control`
 
@@ -63,9 +63,10 @@ def routes(
         live = live_here()
         if not doors.are_open:
             return JSONResponse({"status": "draining", **live}, 503)
-        if not desk.gate.judge().is_admitted:
+        # While all are full the answer is 200: a balancer with nobody to ask would answer callers with an error.
+        if desk.gate.steers_away():
             return JSONResponse({"status": "full", **live}, 503)
-        return JSONResponse({"status": "ready", **live})
+        return JSONResponse({"status": "ready" if desk.gate.judge().is_admitted else "full", **live})
 
     async def metrics(request: Request) -> Response:
         # With no port of their own, the metrics are for this machine alone: a proxy in front adds the header.

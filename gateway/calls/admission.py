@@ -6,6 +6,11 @@ and no store; what a caller hears who is refused, `gateway/overflow.py` decides.
 Every call that was let in holds a **seat** from that instant on, so that a hundred calls of one tenth of a second
 are not all judged by what was measured before them. A seat is given back by `release`, as often as anybody likes.
 
+Where there are other workers, a call is let in for all of them: its stream may begin on any. Until it has begun
+somewhere the seat is only **reserved**, in whichever worker has room. Where it begins the call is `resume`d, the
+worker may be full or not, and what that one tells (`hear`) frees the reservation here. What others tell is a second
+or two old: those who come through several workers within that time may be let in though they are too many.
+
 The load is measured two ways, because each is blind to something. How **busy** the event loop's thread is grows in
 step with the calls, so it says beforehand how many more there may be; it does not see that somebody else took the
 core away. How **late** the loop is sees everything, but only when it has happened. Both have a mark at which the
@@ -21,6 +26,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from gateway.calls.standing import MOST_ROOM, NOBODY, Others, Standing
 
 SMOOTH_S = 1.0
 """How long a measurement is remembered: an exponential average with this time constant."""
@@ -43,6 +50,9 @@ SETTLE_S = 0.5
 
 WAITING_MEMORY_S = 15.0
 """A waiting caller who did not ask for so long has hung up; whoever waits asks about every five seconds."""
+
+SETTLED_MEMORY_S = 5.0
+"""How long it is told that a reservation is settled: a few heartbeats, one of which whoever holds it hears."""
 
 
 class Verdict(enum.StrEnum):
@@ -93,7 +103,11 @@ class _Seat:
     line: str
     key: str
     held_until_s: float
-    """The seat of a caller who is on the way from the queue; infinite for a call that has come in."""
+    """Of a caller who is on the way to a stream, here or elsewhere; infinite for a call that streams here."""
+
+    @property
+    def is_reserved(self) -> bool:
+        return self.held_until_s < math.inf
 
 
 class Admission:
@@ -105,6 +119,9 @@ class Admission:
         self._waiting: dict[str, tuple[str, float]] = {}
         """Line and time of asking, by call, in the order they asked."""
         self._starts_s: list[float] = []
+        self._settled: dict[str, float] = {}
+        """When, by call, the oldest first."""
+        self._others = NOBODY
         self._last: Measurement | None = None
         self._lateness_s = 0.0
         self._busy = 0.0
@@ -114,8 +131,13 @@ class Admission:
 
     @property
     def held(self) -> int:
-        """Seats that are taken."""
+        """Seats that are taken or reserved."""
         return len(self._seats)
+
+    @property
+    def others(self) -> Others:
+        """As they were heard of last."""
+        return self._others
 
     @property
     def lateness_s(self) -> float:
@@ -128,8 +150,30 @@ class Admission:
         return self._busy
 
     def drain(self) -> None:
-        """Let nobody in from now on; who has a seat keeps it."""
+        """From now on let nobody in for whom no other worker has room; who has a seat keeps it."""
         self._is_draining = True
+
+    def hear(self, others: Others) -> None:
+        """What the other workers tell, or are last known to have told; nobody's when there is none."""
+        self._others = others
+        for call_sid in others.settled & self._seats.keys():
+            if self._seats[call_sid].is_reserved:
+                del self._seats[call_sid]
+
+    def standing(self, now_s: float) -> Standing:
+        """What to tell them."""
+        self._forget(now_s)
+        streaming = Counter(one.line for one in self._seats.values() if not one.is_reserved)
+        return Standing(
+            room=self.room(now_s),
+            lines=dict(streaming) if self._limits.calls_per_line else {},
+            reserved={call_sid: one.line for call_sid, one in self._seats.items() if one.is_reserved},
+            settled=tuple(self._settled),
+        )
+
+    def room(self, now_s: float) -> int:
+        """Streams that may begin here now."""
+        return min(self._seats_free(), self._starts_free(now_s))
 
     def measure(self, measurement: Measurement) -> None:
         """The sensor's word; closes and opens the gate."""
@@ -164,10 +208,10 @@ class Admission:
         """A call that was admitted once, here or by another worker, comes back: it is never refused."""
         self._sit(call_sid, Verdict.ADMITTED, line, key, now_s, math.inf)
 
-    def release(self, call_sid: str) -> bool:
-        """The call is over: its seat is free. True the first time only."""
-        self._waiting.pop(call_sid, None)
-        return self._seats.pop(call_sid, None) is not None
+    def release(self, call_sid: str, now_s: float) -> bool:
+        """The call is over, or goes on elsewhere: its seat is free. True the first time only."""
+        self._settle(call_sid, now_s)
+        return self._free(call_sid)
 
     @contextmanager
     def given_back_on_failure(self, call_sid: str) -> Iterator[None]:
@@ -175,7 +219,7 @@ class Admission:
         try:
             yield
         except BaseException:
-            self.release(call_sid)
+            self._free(call_sid)  # not settled: another worker may have been quicker, and holds one for it
             raise
 
     def judge(self, *, line: str, now_s: float, key: str = "", call_sid: str = "") -> Verdict:
@@ -189,32 +233,51 @@ class Admission:
     def _judge(
         self, call_sid: str, line: str, key: str, now_s: float, *, ahead: int, ahead_on_line: int
     ) -> Verdict:
-        limits = self._limits
-        if call_sid in self._seats:
+        limits, others = self._limits, self._others
+        elsewhere = self._reserved_elsewhere()
+        if call_sid in self._seats or call_sid in elsewhere:
             return Verdict.ADMITTED
-        if self._is_draining:
-            return Verdict.DRAINING
-        if 0 < limits.calls <= len(self._seats) + ahead:
-            return Verdict.WORKER_FULL
+        # Wherever they are going to stream: seats that are as good as taken.
+        taken = ahead + len(elsewhere) + sum(one.is_reserved for one in self._seats.values())
+        if self._seats_free() + others.room <= taken:
+            return Verdict.DRAINING if self._is_draining and not others.live else Verdict.WORKER_FULL
         if self._free_on(line) <= ahead_on_line:
             return Verdict.LINE_FULL
         if key and 0 < limits.calls_per_key <= sum(one.key == key for one in self._seats.values()):
             return Verdict.KEY_FULL
-        return Verdict.OVERLOADED if self._is_overloaded(now_s, ahead) else Verdict.ADMITTED
+        return Verdict.OVERLOADED if self.room(now_s) + others.room <= taken else Verdict.ADMITTED
+
+    def _reserved_elsewhere(self) -> dict[str, str]:
+        """Lines by call, but of those whose streams have begun here since that was told."""
+        known = self._seats.keys() | self._settled.keys()
+        return {call_sid: line for call_sid, line in self._others.reserved.items() if call_sid not in known}
+
+    def _seats_free(self) -> int:
+        """Of this worker; reserved ones are."""
+        if self._is_draining:
+            return 0
+        if not self._limits.calls:
+            return MOST_ROOM
+        return max(0, self._limits.calls - sum(not one.is_reserved for one in self._seats.values()))
 
     def _free_on(self, line: str) -> int:
-        """Seats the line may still have; more than there are callers if it has no limit."""
+        """Seats the line may still have on all workers; more than there are callers if it has no limit."""
         most = self._limits.calls_per_line
-        return max(0, most - sum(one.line == line for one in self._seats.values())) if most else sys.maxsize
+        if not most:
+            return sys.maxsize
+        here = sum(one.line == line for one in self._seats.values())
+        elsewhere = sum(at == line for at in self._reserved_elsewhere().values())
+        return max(0, most - here - elsewhere - self._others.lines.get(line, 0))
 
-    def _is_overloaded(self, now_s: float, ahead: int) -> bool:
+    def _starts_free(self, now_s: float) -> int:
+        """Calls whose start the event loop bears."""
         limit_s = self._limits.lateness_s
         if not limit_s:
-            return False
+            return MOST_ROOM
         if self._is_late or self._is_busy or self._late_now(now_s) >= limit_s:
-            return True
+            return 0
         starting = sum(now_s - at_s < SETTLE_S for at_s in self._starts_s)
-        return self._busy + (starting + ahead + 1) * START_SHARE > BUSY_LIMIT
+        return max(0, int((BUSY_LIMIT - self._busy) / START_SHARE) - starting)
 
     def _late_now(self, now_s: float) -> float:
         """The lateness as it would be if the sensor, which is due, were woken now."""
@@ -232,14 +295,22 @@ class Admission:
         if verdict is not Verdict.ADMITTED:
             return verdict
         self._waiting.pop(call_sid, None)
-        seat = self._seats.get(call_sid)
-        if seat is not None:
-            seat.held_until_s = max(seat.held_until_s, now_s + hold_s)
-            return verdict
-        self._seats[call_sid] = _Seat(line, key, now_s + hold_s)
-        self._starts_s = [at_s for at_s in self._starts_s if now_s - at_s < SETTLE_S]
-        self._starts_s.append(now_s)
+        seat = self._seats.setdefault(call_sid, _Seat(line, key, now_s))
+        began_before = not seat.is_reserved
+        seat.held_until_s = max(seat.held_until_s, now_s + hold_s)
+        if not seat.is_reserved and not began_before:
+            self._starts_s = [at_s for at_s in self._starts_s if now_s - at_s < SETTLE_S]
+            self._starts_s.append(now_s)
+            self._settle(call_sid, now_s)
         return verdict
+
+    def _free(self, call_sid: str) -> bool:
+        self._waiting.pop(call_sid, None)
+        return self._seats.pop(call_sid, None) is not None
+
+    def _settle(self, call_sid: str, now_s: float) -> None:
+        self._settled.pop(call_sid, None)
+        self._settled[call_sid] = now_s
 
     def _forget(self, now_s: float) -> None:
         """Seats held for callers who did not come, and waiting callers who do not ask any more."""
@@ -247,6 +318,8 @@ class Admission:
             del self._seats[call_sid]
         for call_sid in [sid for sid, (_, at_s) in self._waiting.items() if now_s - at_s >= WAITING_MEMORY_S]:
             del self._waiting[call_sid]
+        for call_sid in [sid for sid, at_s in self._settled.items() if now_s - at_s >= SETTLED_MEMORY_S]:
+            del self._settled[call_sid]
 
 
 def _weight(measurement: Measurement) -> float:

@@ -1,6 +1,7 @@
 """The workers of a deployment: which there are, and what each carries, told by each of itself every second.
 
-Knows nothing of calls. Redis being away is no news here: the list is then what was last known, and soon empty.
+Knows nothing of calls. Redis being away is no news here: the list is then what was last known, and soon this worker
+alone.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from typing import Final
 import msgspec
 
 from gateway.calls.keys import WORKER_TTL_S, Keys
+from gateway.calls.standing import Others, Standing, put_together
 from gateway.redis.link import RedisLink, RedisUnavailable
 from gateway.redis.script import Command
 
 TELL_EVERY_S: Final = 1.0
 """A fifth of the time after which a silent worker counts as gone."""
+
+FRESH_S: Final = 2.5 * TELL_EVERY_S
+"""A worker that was silent for longer may be dead, and nobody is sent to it, though it is still in the list."""
 
 MOST_WORKERS: Final = 1_000
 
@@ -35,15 +40,27 @@ class WorkerLoad(msgspec.Struct, frozen=True, kw_only=True):
     seen_at_s: float
     """Unix seconds."""
     version: str = ""
+    standing: Standing = Standing()
+
+
+def _unheard(_others: Others) -> None:
+    """The hook's default."""
 
 
 class Workers:
-    """See the module's docstring. `load`: this worker's, now."""
+    """See the module's docstring. `load`: this worker's, now. `hear`: told every second what the others tell."""
 
-    def __init__(self, link: RedisLink, keys: Keys, load: Callable[[], WorkerLoad]) -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        keys: Keys,
+        load: Callable[[], WorkerLoad],
+        hear: Callable[[Others], None] = _unheard,
+    ) -> None:
         self._link = link
         self._keys = keys
         self._load = load
+        self._hear = hear
         self.known: tuple[WorkerLoad, ...] = ()
         """All workers when they were last looked for, this one among them."""
 
@@ -61,7 +78,8 @@ class Workers:
                     await self._tell()
                     self.known = await self.all()
                 except RedisUnavailable:
-                    self.known = (self._load(),)
+                    self.known = self._remembered()
+                self._hear(self._others())
                 await asyncio.sleep(TELL_EVERY_S)
         finally:
             await asyncio.shield(self._leave())
@@ -76,6 +94,19 @@ class Workers:
         texts = await self._link.batch([Command("GET", (self._keys.worker(name.decode()),)) for name in names])
         loads = [load for text in texts if isinstance(text, bytes) and (load := _read(text)) is not None]
         return tuple(sorted(loads, key=lambda load: load.id))
+
+    def _remembered(self) -> tuple[WorkerLoad, ...]:
+        """Who was known, until each would have been forgotten."""
+        mine = self._load()
+        others = (load for load in self.known if load.id != mine.id)
+        return mine, *(load for load in others if mine.seen_at_s - load.seen_at_s < WORKER_TTL_S)
+
+    def _others(self) -> Others:
+        mine = self._load()
+        others = [load for load in self.known if load.id != mine.id]
+        fresh = [load for load in others if mine.seen_at_s - load.seen_at_s < FRESH_S and not load.is_draining]
+        silent = [msgspec.structs.replace(load.standing, room=0) for load in others if load not in fresh]
+        return put_together([*(load.standing for load in fresh), *silent], live=len(fresh))
 
     async def _tell(self) -> None:
         load = self._load()

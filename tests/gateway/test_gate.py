@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from gateway.calls.admission import Admission, Limits, Verdict
+from gateway.calls.standing import Standing, put_together
 from gateway.gate import Gate, turn_away
 from tests.gateway.signed import VOICE, Clock
 from twiml.webhooks import read_voice
@@ -28,6 +31,25 @@ def test_a_gateway_that_stops_lets_nobody_in_any_more() -> None:
     assert gate.judge() is Verdict.DRAINING
     is_open = True
     assert gate.admit("a", line="+1") is Verdict.DRAINING
+
+
+@pytest.mark.parametrize(
+    ("with_room", "expected"),
+    [(0, False), (1, False), (2, True)],
+    ids=["all full", "one has room", "two have room"],
+)
+def test_a_full_worker_steers_away_only_while_one_of_those_with_room_may_die(
+    with_room: int, expected: bool
+) -> None:
+    gate = Gate(admission=Admission(Limits(calls=1)), now=Clock())
+    standings = [Standing(room=2)] * with_room + [Standing()]
+    gate.hear(put_together(standings, live=len(standings)))
+    assert not gate.steers_away()
+    gate.admit("reserved", line="+1", hold_s=5)
+    assert not gate.steers_away(), "it may stream elsewhere"
+    gate.resume("here", line="+1")
+    assert gate.steers_away() is expected
+    assert gate.standing() == Standing(reserved={"reserved": "+1"}, settled=("here",))
 
 
 def test_without_a_ladder_a_caller_is_told_and_the_call_ends() -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import overflow
@@ -246,6 +246,7 @@ def test_a_failure_of_ours_is_an_apology_to_a_caller_and_the_truth_to_a_callback
     assert broken_ladder.post("/twilio/overflow/recording", form).status_code == 500
 
 
+@settings(deadline=None)
 @given(
     ladder=st.lists(st.sampled_from(["queue", "callback", "voicemail", "+493012345"]), unique=True, max_size=4).map(
         lambda words: ",".join([*words, "apology"])

@@ -16,6 +16,7 @@ from gateway.calls.admission import (
     NO_LIMITS,
     REOPEN,
     SETTLE_S,
+    SETTLED_MEMORY_S,
     START_SHARE,
     WAITING_MEMORY_S,
     Admission,
@@ -23,6 +24,7 @@ from gateway.calls.admission import (
     Measurement,
     Verdict,
 )
+from gateway.calls.standing import MOST_ROOM, NOBODY, Standing, put_together
 
 LINE, OTHER_LINE = "+493012345", "+493099999"
 LAG = Limits(lateness_s=0.01)
@@ -70,7 +72,7 @@ def test_a_webhook_that_comes_twice_takes_one_seat_even_while_draining() -> None
     admission.drain()
     assert admit(admission, "a") is Verdict.ADMITTED
     assert admission.held == 1
-    assert [admission.release("a"), admission.release("a")] == [True, False]
+    assert [admission.release("a", 0), admission.release("a", 0)] == [True, False]
 
 
 def test_a_call_that_comes_back_is_never_refused() -> None:
@@ -100,7 +102,7 @@ def test_a_seat_that_is_held_is_free_again_unless_the_call_comes() -> None:
     assert admission.admit_waiting("a", line=LINE, position=1, now_s=1, hold_s=15) is Verdict.ADMITTED
     assert admit(admission, "b", now_s=15.9) is Verdict.WORKER_FULL
     assert admit(admission, "b", now_s=16) is Verdict.ADMITTED
-    admission.release("b")
+    admission.release("b", 16)
     admission.admit_waiting("c", line=LINE, position=1, now_s=20, hold_s=15)
     admit(admission, "c", now_s=21)
     assert admit(admission, "d", now_s=1e6) is Verdict.WORKER_FULL
@@ -112,11 +114,11 @@ def test_who_waits_comes_before_a_newcomer_and_in_order() -> None:
     for position, waiting in ((1, "first"), (2, "second")):
         asked = admission.admit_waiting(waiting, line=LINE, position=position, now_s=0, hold_s=15)
         assert asked is Verdict.WORKER_FULL
-    admission.release("seated")
+    admission.release("seated", 1)
     assert admit(admission, "newcomer") is Verdict.WORKER_FULL
     assert admission.admit_waiting("second", line=LINE, position=2, now_s=1, hold_s=15) is Verdict.WORKER_FULL
     assert admission.admit_waiting("first", line=LINE, position=1, now_s=1, hold_s=15) is Verdict.ADMITTED
-    admission.release("first")
+    admission.release("first", 1)
     assert admit(admission, "newcomer", now_s=1 + WAITING_MEMORY_S) is Verdict.ADMITTED  # the second has hung up
 
 
@@ -125,6 +127,194 @@ def test_who_waits_for_a_full_line_is_in_nobodys_way_on_another() -> None:
     admit(admission, "seated")
     admission.admit_waiting("waiting", line=LINE, position=1, now_s=0, hold_s=15)
     assert admit(admission, "other", OTHER_LINE) is Verdict.ADMITTED
+
+
+# Several workers.
+
+
+def told(*admissions: Admission, now_s: float = 0.0) -> None:
+    """A heartbeat of each, heard by all: twice, because what is heard changes what is told."""
+    for _ in range(2):
+        standings = [one.standing(now_s) for one in admissions]
+        for at, one in enumerate(admissions):
+            others = standings[:at] + standings[at + 1 :]
+            one.hear(put_together(others, live=len(others)))
+
+
+def fleet(count: int, limits: Limits) -> list[Admission]:
+    workers = [Admission(limits) for _ in range(count)]
+    told(*workers)
+    return workers
+
+
+def reserve(admission: Admission, call_sid: str, line: str = LINE, now_s: float = 0.0) -> Verdict:
+    return admission.admit(call_sid, line=line, now_s=now_s, hold_s=15)
+
+
+def test_a_worker_that_is_full_lets_in_for_the_others_until_all_are() -> None:
+    full, other = fleet(2, Limits(calls=2))
+    for sid in "ab":
+        full.resume(sid, line=LINE, now_s=0)
+    told(full, other)
+    assert [reserve(full, sid) for sid in "cde"] == ["admitted", "admitted", "worker_full"]
+    told(full, other)
+    assert reserve(other, "e") is Verdict.WORKER_FULL
+    assert reserve(other, "c") is Verdict.ADMITTED, "reserved by the other worker, asked for here"
+    assert full.room(0) == 0 and other.room(0) == 2, "a seat is taken where the stream begins"
+
+
+def test_a_worker_that_drains_lets_in_for_the_others() -> None:
+    leaving, other = fleet(2, Limits(calls=1))
+    leaving.drain()
+    assert reserve(leaving, "a") is Verdict.ADMITTED
+    assert reserve(leaving, "b") is Verdict.WORKER_FULL, "the others may have room soon"
+    leaving.hear(NOBODY)
+    leaving.release("a", 0)
+    assert reserve(leaving, "b") is Verdict.DRAINING
+
+
+def test_a_worker_that_is_overloaded_lets_in_for_one_that_is_not() -> None:
+    late, other = fleet(2, LAG)
+    now_s = measured(late, lateness_s=0.03, until_s=3)
+    assert late.room(now_s) == 0
+    assert reserve(late, "a", now_s=now_s) is Verdict.ADMITTED
+    late.hear(NOBODY)
+    assert reserve(late, "b", now_s=now_s) is Verdict.OVERLOADED
+
+
+def test_a_stream_that_begins_elsewhere_frees_the_reservation_and_is_counted_once() -> None:
+    asked, landed, third = fleet(3, Limits(calls=5, calls_per_line=2))
+    assert reserve(asked, "a") is Verdict.ADMITTED
+    told(asked, landed, third)
+    landed.resume("a", line=LINE, now_s=1)
+    # Only one of the two is heard of, then only the other.
+    assert third.judge(line=LINE, now_s=1) is Verdict.ADMITTED
+    third.hear(put_together([asked.standing(1), landed.standing(1)], live=2))
+    assert [reserve(third, sid, now_s=1) for sid in "bc"] == ["admitted", "line_full"]
+    told(asked, landed, third, now_s=1)
+    assert (asked.held, landed.held, third.held) == (0, 1, 1)
+    assert asked.judge(line=LINE, now_s=1) is Verdict.LINE_FULL
+    assert landed.judge(line=LINE, now_s=1) is Verdict.LINE_FULL
+
+
+def test_a_call_that_was_over_before_the_next_heartbeat_keeps_no_seat_anywhere() -> None:
+    asked, landed = fleet(2, Limits(calls_per_line=1))
+    reserve(asked, "a")
+    told(asked, landed)
+    landed.resume("a", line=LINE, now_s=0)
+    landed.release("a", 0)
+    assert landed.judge(line=LINE, now_s=0) is Verdict.ADMITTED
+    told(asked, landed)
+    assert asked.judge(line=LINE, now_s=0) is Verdict.ADMITTED
+    assert landed.standing(SETTLED_MEMORY_S) == Standing(room=MOST_ROOM), "it is not told for ever"
+
+
+def test_a_call_that_has_moved_here_keeps_its_seat_though_its_last_worker_tells_that_it_is_settled() -> None:
+    before, now = fleet(2, Limits(calls=1))
+    before.resume("a", line=LINE, now_s=0)
+    before.release("a", 1)
+    now.resume("a", line=LINE, now_s=1)
+    told(before, now, now_s=1)
+    assert (before.held, now.held, now.room(1)) == (0, 1, 0)
+
+
+def test_whoever_hears_that_a_caller_hung_up_frees_the_seat_that_another_reserved() -> None:
+    asked, told_of_it = fleet(2, Limits(calls_per_line=1))
+    reserve(asked, "a")
+    assert not told_of_it.release("a", 0)
+    told(asked, told_of_it)
+    assert asked.held == 0
+
+
+def test_a_reservation_that_failed_does_not_take_another_workers_away() -> None:
+    slow, quick = fleet(2, Limits(calls=1))
+    reserve(slow, "a")
+    reserve(quick, "a")
+    with pytest.raises(KeyError), slow.given_back_on_failure("a"):
+        raise KeyError("the other was quicker")
+    told(slow, quick)
+    assert (slow.held, quick.held) == (0, 1)
+
+
+class Cluster(RuleBasedStateMachine):
+    """Three workers that hear of each other at once: what they decide is what one who knows all would."""
+
+    LIMIT, ON_LINE = 2, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers = fleet(3, Limits(calls=self.LIMIT, calls_per_line=self.ON_LINE))
+        self.streaming: dict[str, tuple[int, str]] = {}
+        self.reserved: dict[str, str] = {}
+        self.sids = (f"CA{number}" for number in itertools.count())
+        self.drained: set[int] = set()
+
+    def room(self, at: int) -> int:
+        if at in self.drained:
+            return 0
+        return max(0, self.LIMIT - sum(there == at for there, _ in self.streaming.values()))
+
+    @rule(at=st.integers(0, 2), line=st.sampled_from([LINE, OTHER_LINE]))
+    def ring(self, at: int, line: str) -> None:
+        sid = next(self.sids)
+        free = sum(map(self.room, range(3))) - len(self.reserved)
+        lines = [*self.reserved.values(), *(on for _, on in self.streaming.values())]
+        verdict = reserve(self.workers[at], sid, line)
+        if free <= 0:
+            everyone_leaves = len(self.drained) == 3
+            assert verdict is (Verdict.DRAINING if everyone_leaves else Verdict.WORKER_FULL)
+        elif lines.count(line) >= self.ON_LINE:
+            assert verdict is Verdict.LINE_FULL
+        else:
+            assert verdict is Verdict.ADMITTED
+            self.reserved[sid] = line
+        self.tell()
+
+    @precondition(lambda self: self.reserved)
+    @rule(at=st.integers(0, 2), data=st.data())
+    def land(self, at: int, data: st.DataObject) -> None:
+        sid = data.draw(st.sampled_from(sorted(self.reserved)))
+        self.streaming[sid] = (at, self.reserved.pop(sid))
+        self.workers[at].resume(sid, line=self.streaming[sid][1], now_s=0)
+        self.tell()
+
+    @precondition(lambda self: self.reserved)
+    @rule(at=st.integers(0, 2), data=st.data())
+    def give_up(self, at: int, data: st.DataObject) -> None:
+        sid = data.draw(st.sampled_from(sorted(self.reserved)))
+        del self.reserved[sid]
+        self.workers[at].release(sid, 0)
+        self.tell()
+
+    @precondition(lambda self: self.streaming)
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        sid = data.draw(st.sampled_from(sorted(self.streaming)))
+        at, _ = self.streaming.pop(sid)
+        assert self.workers[at].release(sid, 0)
+        self.tell()
+
+    @rule(at=st.integers(0, 2))
+    def drain(self, at: int) -> None:
+        self.drained.add(at)
+        self.workers[at].drain()
+        self.tell()
+
+    def tell(self) -> None:
+        for _ in range(2):
+            standings = [one.standing(0) for one in self.workers]
+            for at, one in enumerate(self.workers):
+                others = [number for number in range(3) if number != at]
+                live = len([number for number in others if number not in self.drained])
+                one.hear(put_together([standings[number] for number in others], live=live))
+
+    @invariant()
+    def every_call_has_one_seat(self) -> None:
+        assert sum(one.held for one in self.workers) == len(self.streaming) + len(self.reserved)
+
+
+TestCluster = Cluster.TestCase
+TestCluster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 # The load.
@@ -224,7 +414,7 @@ class Gatekeeping(RuleBasedStateMachine):
 
     @rule(sid=sids)
     def release(self, sid: str) -> None:
-        assert self.admission.release(sid) is (self.seats.pop(sid, None) is not None)
+        assert self.admission.release(sid, self.now_s) is (self.seats.pop(sid, None) is not None)
 
     @rule(seconds=st.floats(0, 8), late=st.sampled_from([0.0, 0.02]), busy=st.floats(0, 1))
     def pass_time(self, seconds: float, late: float, busy: float) -> None:
@@ -312,7 +502,7 @@ class SimulatedLoop:
                 if at_s < ends_s[sid]:
                     heapq.heappush(due, (at_s + 0.02, next(numbers), "frame", sid))
                 else:
-                    assert self.admission.release(sid)
+                    assert self.admission.release(sid, self.now_s)
 
     def work(self, seconds: float) -> None:
         self.now_s += seconds
