@@ -53,6 +53,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "redis-killed": prove_rows.redis_killed,
     "redis-stopped": prove_rows.redis_stopped,
     "flushall-kill": prove_rows.flushed_then_killed,
+    "failover": prove_rows.failover,
     "both-killed": prove_rows.both_killed,
     "dropped": prove_crowd_rows.dropped,
     "duplicates": prove_crowd_rows.duplicates,

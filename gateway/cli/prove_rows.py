@@ -7,6 +7,7 @@ import signal
 import time
 from typing import Final
 
+from gateway.cli.loopback import HOST
 from gateway.cli.prove_play import Plan, Played, Scene, play, send_child
 from gateway.cli.prove_report import Report
 from gateway.cli.prove_verdict import (
@@ -23,6 +24,7 @@ from gateway.cli.prove_verdict import (
     silent_for,
 )
 from gateway.cli.prove_worker import Worker
+from simulator.redis_server import RedisServer, redis_server
 
 OUTAGE_S: Final = 4.0
 """How long Redis is away: far longer than anything in the gateway waits for it."""
@@ -32,6 +34,14 @@ ANSWER_LIMIT_MS: Final = 1_000
 
 BACK_LIMIT_S: Final = 2.0
 """After Redis is back, until it holds every call again."""
+
+ELECTION_S: Final = 1.0
+"""Without any Redis. Managed ones need some seconds, which the rows before show to be no harder."""
+
+KILL_AFTER_S: Final = 2.0
+"""From the new primary to the death of a worker: the way to Redis is tried once a second."""
+
+SYNC_LIMIT_S: Final = 20.0
 
 WATCHDOG_S: Final = 1.0
 HANG_MS: Final = 2_000
@@ -191,6 +201,47 @@ async def flushed_then_killed(plan: Plan) -> Outcome:
 
     played = await play(plan, "flushall-kill", act)
     return _survived(played, "flushall-kill", "FLUSHALL, and kill -9 one second later", KILL_MS)
+
+
+async def failover(plan: Plan) -> Outcome:
+    """Redis dies and its replica takes over, behind the same address; a worker is killed soon afterwards."""
+    killed_s: list[float] = []
+    async with redis_server() as replica:
+
+        async def act(scene: Scene) -> None:
+            here = scene.here
+            await replica.ask("REPLICAOF", HOST, here.redis.port)
+            await _in_step(replica)
+            here.redis.kill()
+            await asyncio.sleep(ELECTION_S)
+            await replica.ask("REPLICAOF", "NO", "ONE")
+            here.network.point_at(HOST, replica.port)
+            scene.more.extend(_callers(scene, plan, 2))
+            await asyncio.sleep(KILL_AFTER_S)
+            killed_s.append(time.monotonic())
+            scene.workers[0].send(signal.SIGKILL)
+
+        played = await play(plan, "failover", act)
+    felt = sum(any(one.at_s < killed_s[0] for one in report.breaks) for report in played.reports)
+    silences_ms = silences_of(played.reports)
+    promises = (
+        none_lost(lost_of(played.reports)),
+        history_kept(played.history_from(killed_s[0])),
+        Promise(f"{felt} streams broken by the failover", felt == 0),
+        silent_for(silences_ms, 95, KILL_MS),
+    )
+    fault = f"Redis fails over to a replica in {ELECTION_S:g} s, and kill -9 {KILL_AFTER_S:g} s later"
+    return played.outcome("failover", fault, promises)
+
+
+async def _in_step(replica: RedisServer) -> None:
+    """Until it has all that its primary has."""
+    async with asyncio.timeout(SYNC_LIMIT_S):
+        while True:
+            told = await replica.ask("INFO", "replication")
+            if isinstance(told, dict) and told["master_link_status"] == "up":
+                return
+            await asyncio.sleep(0.05)
 
 
 async def both_killed(plan: Plan) -> Outcome:

@@ -401,6 +401,62 @@ async def test_a_primary_that_became_a_replica_is_left_for_the_new_one() -> None
         assert await new.ask("GET", "k") == b"3"
 
 
+async def test_a_redis_that_reads_its_disk_counts_as_down_until_it_has_read_it() -> None:
+    """LOADING: it accepts and answers, with that word to everything."""
+    slow = {"key-load-delay": "1500", "loading-process-events-interval-bytes": "1024"}
+    async with redis_server(config=slow) as server, linked(server.url, now=always_trying()) as link:
+        await link.run("DEBUG", "POPULATE", 1_000, op="keep")
+        await server.ask("SAVE")
+        restarting = asyncio.create_task(server.restart(empty=False))
+        words = ""
+        while "loading" not in words:
+            try:
+                await link.run("SET", "k", 1, op="keep")
+            except RedisUnavailable as error:
+                assert not isinstance(error, RedisRefused)
+                words = str(error)
+            await asyncio.sleep(AGAIN_S)
+        await restarting
+        await answered(link)
+        assert await link.run("DBSIZE", op="look") >= 1_000
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+async def test_a_full_redis_refuses_what_is_written_and_is_still_read(is_script: bool) -> None:
+    async with redis_server() as server, linked(server.url) as link:
+        await link.run("SET", "k", 1, op="keep")
+        await server.ask("CONFIG", "SET", "maxmemory", "1")
+        for _ in range(FAILURES_IN_A_ROW):
+            with pytest.raises(RedisRefused, match="maxmemory"):
+                await (link.script(ADD, ["k"], [1]) if is_script else link.run("SET", "k", 2, op="keep"))
+        assert not link.is_open
+        assert await link.run("GET", "k", op="look") == b"1"
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+async def test_a_replica_without_its_primary_and_one_that_may_not_write_are_down_for_scripts_too(
+    is_script: bool,
+) -> None:
+    async with redis_server() as server, linked(server.url, now=always_trying()) as link:
+        assert await link.script(ADD, ["k"], [1]) == 1
+
+        async def write() -> object:
+            return await (link.script(ADD, ["k"], [1]) if is_script else link.run("INCR", "k", op="keep"))
+
+        await server.ask("REPLICAOF", "127.0.0.1", 1)
+        for stale, words in (("yes", "read only"), ("no", "MASTER")):
+            await server.ask("CONFIG", "SET", "replica-serve-stale-data", stale)
+            with pytest.raises(RedisUnavailable, match=words if is_script else "read only") as error:
+                await write()
+            assert not isinstance(error.value, RedisRefused)
+            with pytest.raises(RedisUnavailable, match=words):
+                await link.batch([ScriptCall(ADD, ["k"], [1])])
+        with pytest.raises(RedisUnavailable, match="MASTER"):
+            await link.run("GET", "k", op="look")
+        await server.ask("REPLICAOF", "NO", "ONE")
+        assert await write() == 2
+
+
 async def test_a_batch_of_which_every_part_is_refused_by_a_replica_counts_as_down() -> None:
     async with redis_server() as old, redis_server() as new, linked(old.url) as link:
         await old.ask("REPLICAOF", "127.0.0.1", new.port)
