@@ -4,6 +4,8 @@
     POST /v1/calls/{call_sid}/whisper     {"text": "…", "answer": false}
     POST /v1/calls/{call_sid}/transfer    {"to": "sales", "farewell": "…"}
     POST /v1/calls/{call_sid}/hangup      {"farewell": "…"}
+    POST /v1/calls/{call_sid}/recording/pause
+    POST /v1/calls/{call_sid}/recording/resume
     GET  /v1/workers
 
 Answered with 200 and what is done, or 202 if it waits for its turn. 404: no such call. 409: it has no stream just
@@ -20,7 +22,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.calls.orders import Done, HangUp, Order, Outcome, Refused, Say, Transfer, Whisper
+from gateway.calls.orders import (
+    AnyOrder,
+    Done,
+    HangUp,
+    Outcome,
+    PauseRecording,
+    Refused,
+    ResumeRecording,
+    Say,
+    Transfer,
+    Whisper,
+)
 from gateway.control import in_json, refusal_of, refuse, refuse_as
 from gateway.control_listening import listen_route
 from gateway.credentials.door import Door
@@ -31,9 +44,20 @@ from gateway.realtime.json_body import read_json
 MOST_BODY_BYTES: Final = 16 * 1024
 """The longest order, each of its characters escaped."""
 
-_Kind: TypeAlias = type[Say] | type[Whisper] | type[Transfer] | type[HangUp]
+_Kind: TypeAlias = (
+    type[Say] | type[Whisper] | type[Transfer] | type[HangUp] | type[PauseRecording] | type[ResumeRecording]
+)
 
-_KINDS: Final[dict[str, _Kind]] = {"say": Say, "whisper": Whisper, "transfer": Transfer, "hangup": HangUp}
+_KINDS: Final[dict[str, _Kind]] = {
+    "say": Say,
+    "whisper": Whisper,
+    "transfer": Transfer,
+    "hangup": HangUp,
+    "recording/pause": PauseRecording,
+    "recording/resume": ResumeRecording,
+}
+
+_NEEDS_NO_BODY: Final = frozenset({HangUp, PauseRecording, ResumeRecording})
 
 
 def routes(reach: Reach, door: Door) -> list[BaseRoute]:
@@ -70,9 +94,9 @@ def routes(reach: Reach, door: Door) -> list[BaseRoute]:
     ]
 
 
-async def _read(request: Request, kind: _Kind) -> Order:
+async def _read(request: Request, kind: _Kind) -> AnyOrder:
     """Raises `JsonRefused`."""
-    body = await read_json(request, may_be_empty=kind is HangUp, most_bytes=MOST_BODY_BYTES)
+    body = await read_json(request, may_be_empty=kind in _NEEDS_NO_BODY, most_bytes=MOST_BODY_BYTES)
     body.refuse_unknown(kind.__struct_fields__)
     fields: dict[str, Any] = body.fields
     try:
@@ -86,6 +110,8 @@ async def _read(request: Request, kind: _Kind) -> Order:
 
 def _told(outcome: Outcome) -> Response:
     match outcome:
+        case Done(status="paused" | "recording" as status, is_kept=is_kept):
+            return in_json(200, {"status": status, "is_paused": status == "paused", "is_kept": is_kept})
         case Done(status=status):
             return in_json(202 if outcome.is_waiting else 200, {"status": status})
         case Refused():

@@ -78,6 +78,8 @@ class RecordingPart(msgspec.Struct, frozen=True, kw_only=True):
 
     part: int
     at_ms: int
+    name: str
+    """Of its file, wherever it is kept; its sidecar's ends in `.json`."""
     path: str
     """Of this gateway, for those with the scope `control`."""
 
@@ -237,7 +239,7 @@ def _recordings(events: Sequence[JournalEvent], began_s: float, call_sid: str) -
     for event in events:
         if event["event"] == "recording.started" and (part := int(number(event, "part"))):
             path = f"/v1/calls/{call_sid}/recordings/{part}"
-            yield RecordingPart(part=part, at_ms=at_ms(event, began_s), path=path)
+            yield RecordingPart(part=part, at_ms=at_ms(event, began_s), name=text(event, "name"), path=path)
 
 
 def _iso(unix_s: float) -> str:

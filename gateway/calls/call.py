@@ -156,6 +156,10 @@ class Call:
     """The worker that streams it, as far as the spare copy knows."""
     is_forgotten: bool = False
     """Nobody knows what was said before."""
+    is_recording_paused: bool = False
+    """Somebody outside wants nothing recorded, on whichever stream, until they say so."""
+    is_keying: bool = False
+    """The caller keys in what nobody may keep, or did when the stream before was gone."""
 
     def __post_init__(self) -> None:
         self.waiting_since_s = self.started_at_s

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from msgspec import MsgspecError, Struct, msgpack
 
-from gateway.calls.orders import Errand, Order, Outcome
+from gateway.calls.orders import AnyOrder, Errand, Outcome
 from gateway.calls.seals import Seals
 
 FRESH_S: Final = 15.0
@@ -24,7 +24,7 @@ class Ask(Struct, frozen=True, array_like=True, tag=1):
     reply_to: str
     """The worker that asks."""
     call_sid: str
-    wish: Order | Errand
+    wish: AnyOrder | Errand
 
 
 class Answer(Struct, frozen=True, array_like=True, tag=2):

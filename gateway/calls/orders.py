@@ -56,7 +56,21 @@ class HangUp(Struct, frozen=True, kw_only=True, tag_field="order", tag="hangup",
     """Said before, if not empty."""
 
 
+class PauseRecording(Struct, frozen=True, kw_only=True, tag_field="order", tag="recording.pause"):
+    """Record silence from now on, on this stream and on those that follow it."""
+
+
+class ResumeRecording(Struct, frozen=True, kw_only=True, tag_field="order", tag="recording.resume"):
+    """Record again what is said."""
+
+
 Order: TypeAlias = Say | Whisper | Transfer | HangUp
+"""Of the conversation."""
+
+RecordingOrder: TypeAlias = PauseRecording | ResumeRecording
+"""Of the recording, which the conversation knows nothing of."""
+
+AnyOrder: TypeAlias = Order | RecordingOrder
 
 
 class Listen(Struct, frozen=True, tag_field="order", tag="listen"):
@@ -75,7 +89,11 @@ Errand: TypeAlias = Listen | Join
 class Done(Struct, frozen=True, tag_field="outcome", tag="done"):
     """It is carried out, or will be."""
 
-    status: Literal["speaking", "waiting", "told", "answering", "transferring", "hanging_up", "open"]
+    status: Literal[
+        "speaking", "waiting", "told", "answering", "transferring", "hanging_up", "paused", "recording", "open"
+    ]
+    is_kept: bool = True
+    """Whoever goes on with the call knows of it; False: it holds here, and Redis has not been told yet."""
 
     @property
     def is_waiting(self) -> bool:
@@ -111,6 +129,13 @@ NOT_STREAMING: Final = Refused(
     code="call_not_streaming",
     message="The call has no stream just now: it rings, or is being picked up again. Try again.",
     retry_after_s=RETRY_AFTER_S,
+)
+
+NOT_RECORDED: Final = Refused(
+    status_code=404,
+    code="not_recorded",
+    message="This call is not being recorded. GET its recordings to see what there is.",
+    param="call_sid",
 )
 
 WORKER_GONE: Final = Refused(

@@ -32,8 +32,11 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     end_reason: EndReason | None = None
     farewell: str | None = None
     transfer_to: str | None = None
+    is_forgotten: bool = False
+    is_recording_paused: bool = False
     used: tuple[Used, ...] = ()
     """What the providers were used for."""
+    is_keying: bool = False
     v: Literal[1] = 1
     """Of this format."""
 
@@ -52,7 +55,10 @@ def facts_of(call: Call) -> bytes:
             end_reason=call.end_reason,
             farewell=call.farewell,
             transfer_to=call.transfer_to,
+            is_forgotten=call.is_forgotten,
+            is_recording_paused=call.is_recording_paused,
             used=call.tally.used,
+            is_keying=call.is_keying,
         )
     )
 
@@ -75,7 +81,10 @@ def call_of(call_sid: str, fields: Mapping[bytes, bytes]) -> Call:
             end_reason=record.end_reason,
             farewell=record.farewell,
             transfer_to=record.transfer_to,
+            is_forgotten=record.is_forgotten,
+            is_recording_paused=record.is_recording_paused,
             tally=Tally(record.used),
+            is_keying=record.is_keying,
         )
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise UnreadableRecord(f"The record of {call_sid} cannot be read: {error}") from error

@@ -26,11 +26,11 @@ from gateway.calls.orders import (
     NOT_STREAMING,
     OUT_OF_REACH,
     WORKER_GONE,
+    AnyOrder,
     Done,
     Errand,
     Join,
     Listen,
-    Order,
     Outcome,
     Refused,
 )
@@ -64,7 +64,7 @@ Attend = Callable[[ErrandEnd], Awaitable[None]]
 class Here(Protocol):
     """What this worker can do for others."""
 
-    async def carry_out(self, call_sid: str, order: Order) -> Outcome:
+    async def carry_out(self, call_sid: str, order: AnyOrder) -> Outcome:
         """On a call that streams here."""
         ...
 
@@ -109,7 +109,7 @@ class Relay:
                     else:
                         self._take(message)
 
-    async def order(self, worker_id: str, call_sid: str, order: Order) -> Outcome:
+    async def order(self, worker_id: str, call_sid: str, order: AnyOrder) -> Outcome:
         """Have it carried out there."""
         return await self._ask(worker_id, Ask(_new_id(), self._worker_id, call_sid, order))
 

@@ -10,7 +10,8 @@ import contextlib
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -93,13 +94,14 @@ class Folder:
 
     def sweep(self, keep_days: int, now_s: float) -> int:
         """Drop the parts that began more than `keep_days` ago (Unix seconds); how many."""
-        old = [one for one in self.parts() if one.began_at_s + keep_days * DAY_S <= now_s]
+        told = self.parts()
         dropped = 0
-        for sidecar in old:
-            if sidecar.state is not State.RECORDING:
+        for sidecar in told:
+            if sidecar.began_at_s + keep_days * DAY_S <= now_s and sidecar.state is not State.RECORDING:
                 self.drop(sidecar)
                 dropped += 1
-        return dropped
+        named = {name for one in told for name in (one.name, one.note_name)}
+        return dropped + self._sweep_orphans(named, now_s - keep_days * DAY_S)
 
     def waiting_bytes(self) -> int:
         """How much sound there is in the folder."""
@@ -110,6 +112,22 @@ class Folder:
                     with contextlib.suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
         return total
+
+    def _sweep_orphans(self, named: Collection[str], touched_before_s: float) -> int:
+        """Drop sound without a sidecar, and sidecars that say nothing: their worker died between the two. They are
+        as old as they look; how many sounds."""
+        with os.scandir(self.path) as entries:
+            found = [one.name for one in entries if part_of(one.name) and one.name not in named]
+        dropped = 0
+        for name in found:
+            with contextlib.suppress(OSError), self._opened(name, os.O_RDWR) as handle:
+                state = os.fstat(handle)
+                if not stat.S_ISREG(state.st_mode) or state.st_mtime > touched_before_s:
+                    continue
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever records into it holds it
+                (self.path / name).unlink()
+                dropped += name.endswith(".wav")
+        return dropped
 
     def _close(self, sidecar: Sidecar) -> Sidecar:
         """Header and sidecar of a part that was left behind: all whole samples count."""

@@ -1,12 +1,10 @@
-"""The control API's part about recordings: which there are, their sound, and pausing the one that goes on.
+"""The control API's part about recordings: which there are, and their sound.
 
     GET  /v1/calls/{call_sid}/recordings
     GET  /v1/calls/{call_sid}/recordings/{part}         the WAV file; `Range: bytes=` is served
     GET  /v1/calls/{call_sid}/recordings/joined         all parts as one WAV file
-    POST /v1/calls/{call_sid}/recording/pause
-    POST /v1/calls/{call_sid}/recording/resume
 
-Who may ask is decided by whoever mounts it.
+Who may ask is decided by whoever mounts it. What pauses the one that goes on is in `gateway/control_orders.py`.
 """
 
 from __future__ import annotations
@@ -69,17 +67,6 @@ def routes(recorder: Recorder | None, refuse: Refuse) -> list[Route]:
 
         return answer
 
-    def steer(pauses: bool) -> Callable[[Request], Awaitable[Response]]:
-        async def act(request: Request) -> Response:
-            recording = recorder.find(request.path_params["call_sid"])
-            if recording is None:
-                message = "This call is not being recorded here. GET its recordings to see what there is."
-                return _error(404, "invalid_request_error", "not_recorded", message, "call_sid")
-            (recording.pause if pauses else recording.resume)()
-            return _json(200, {"is_paused": recording.is_paused})
-
-        return act
-
     async def list_parts(request: Request) -> Response:
         parts = await asyncio.to_thread(shelf.parts, request.path_params["call_sid"])
         return _json(200, {"recordings": parts})
@@ -100,8 +87,6 @@ def routes(recorder: Recorder | None, refuse: Refuse) -> list[Route]:
         Route(f"{path}/recordings", guarded(list_parts), methods=["GET"]),
         Route(f"{path}/recordings/joined", guarded(whole), methods=["GET"]),
         Route(f"{path}/recordings/{{part}}", guarded(part), methods=["GET"]),
-        Route(f"{path}/recording/pause", guarded(steer(True)), methods=["POST"]),
-        Route(f"{path}/recording/resume", guarded(steer(False)), methods=["POST"]),
     ]
 
 

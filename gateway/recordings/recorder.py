@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from gateway.calls.journal import JournalEvent
 from gateway.errors import SettingsError
 from gateway.recordings.folder import Folder
 from gateway.recordings.place import SCHEME, BucketError, Kept
@@ -47,7 +49,6 @@ class Recorder:
         self._count = count
         self._writer = Writer()
         self._upkeep = Upkeep(folder, bucket, keep_days, show_waiting)
-        self._running: dict[str, Recording] = {}
         self.shelf = Shelf(folder, bucket)
 
     @asynccontextmanager
@@ -76,10 +77,13 @@ class Recorder:
         line: AudioFormat,
         call_age_s: float,
         now: Callable[[], float],
+        note: Callable[[JournalEvent], None] = lambda _event: None,
     ) -> Iterator[Recording | None]:
         """One stream's recording, closed at the end; None where calls are not recorded.
 
-        `call_age_s` is how long the call has gone on; `now` the clock of the reader and the phone.
+        `call_age_s` is how long the call has gone on; `now` the clock of the reader and the phone, and no other:
+        what they tell is compared with it. `note` is told, on the event loop, which part it is once that is on
+        the disk: `recording.started`, without a time.
         """
         if not self._records or not is_call_sid(call_sid):
             yield None
@@ -95,22 +99,23 @@ class Recorder:
             began_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             offset_ms=max(0, round(call_age_s * 1000)),
         )
-        recording = Recording(self._folder.path, sidecar, line, self._writer, self._counted, now)
-        self._running[call_sid] = recording
+        told = partial(_tell, asyncio.get_running_loop(), note)
+        recording = Recording(self._folder.path, sidecar, line, self._writer, self._counted, now, told)
         try:
             yield recording
         finally:
-            if self._running.get(call_sid) is recording:
-                del self._running[call_sid]
             recording.close()
-
-    def find(self, call_sid: str) -> Recording | None:
-        """What records this call now, to pause it."""
-        return self._running.get(call_sid)
 
     def _counted(self, state: State) -> None:
         self._count(state)
         self._upkeep.look()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, note: Callable[[JournalEvent], None], part: Sidecar) -> None:
+    """From the writer's thread to whoever keeps the call's journal."""
+    event = {"event": "recording.started", "part": part.part, "name": part.name}
+    with suppress(RuntimeError):  # the process leaves, and its loop is closed
+        loop.call_soon_threadsafe(note, event)
 
 
 def make_recorder(

@@ -35,8 +35,10 @@ class Recording:
         writer: Writer,
         count: Callable[[State], None],
         now: Callable[[], float],
+        began: Callable[[Sidecar], None] = lambda _part: None,
     ) -> None:
-        """`count` is told in the writer's thread what became of the part; `now` is the pacer's clock."""
+        """`began` is told in the writer's thread which part it is, once its files are there, and `count` what
+        became of it; `now` is the pacer's clock."""
         self.call_sid = sidecar.call_sid
         self._tracks = TwoTracks(line, now())
         self._writer = writer
@@ -47,11 +49,17 @@ class Recording:
         """Who wants silence; the recording goes on when nobody does."""
         self._file: PartFile | None = None
         self._is_closed = False
+        self._began = began
         writer.give(lambda: self._open(folder, sidecar, line))
 
     @property
     def is_paused(self) -> bool:
         return bool(self._holds)
+
+    @property
+    def is_paused_from_outside(self) -> bool:
+        """Not only for what a tool collects: it stays so on the call's next stream."""
+        return None in self._holds
 
     def pause(self, by: object = None) -> None:
         """Silence from now on in both channels, until whoever paused resumes: `by` tells several apart."""
@@ -93,6 +101,9 @@ class Recording:
     def flushed(self, position: int, now_s: float) -> None:
         self._tracks.flushed(position, now_s)
 
+    def returned(self, position: int, now_s: float) -> None:
+        self._tracks.returned(position, now_s)
+
     def close(self) -> None:
         """The stream is over. What comes after is not heard."""
         if self._is_closed:
@@ -118,6 +129,8 @@ class Recording:
             self._file = PartFile(folder, sidecar, line)
         except OSError as error:
             log.error("recording of %s is lost: %s", sidecar.call_sid, error)
+        else:
+            self._began(self._file.sidecar)
 
     def _append(self, stretch: Stretch) -> None:
         if self._file is not None:

@@ -96,10 +96,15 @@ class TwoTracks:
     def flushed(self, position: int, now_s: float) -> None:
         self._agent.flushed(position, now_s)
 
+    def returned(self, position: int, now_s: float) -> None:
+        self._agent.returned(position, now_s)
+
     def pause(self, now_s: float) -> None:
         """From now on both channels are silent; a second pause changes nothing."""
         if not self.pauses or self.pauses[-1].last is not None:
-            self.pauses.append(Pause(self._clock.at(now_s) // self._per_ms * self._per_ms))
+            # Before the first frame nobody knows where the stream stands, and none of it may be kept.
+            first = 0 if self._zero_ms is None else self._clock.at(now_s) // self._per_ms * self._per_ms
+            self.pauses.append(Pause(first))
 
     def resume(self, now_s: float) -> None:
         if self.pauses and self.pauses[-1].last is None:
@@ -115,9 +120,11 @@ class TwoTracks:
 
     def finish(self, now_s: float) -> Stretch | None:
         """The stream is over: all that is left."""
-        self.resume(now_s)
         self._agent.finish(now_s)
-        return self._take(max(self._caller.end, self._heard.end))
+        end = max(self._caller.end, self._heard.end)
+        if self.pauses and self.pauses[-1].last is None:
+            self.pauses[-1].last = max(self.pauses[-1].first, end)  # to the very last sample
+        return self._take(end)
 
     def _take(self, until: int) -> Stretch | None:
         first = self.taken

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx2
 import numpy as np
@@ -18,11 +19,13 @@ from pipeline.agent import Agent
 from pipeline.agent_tools import BuiltInTool
 from pipeline.provider import ToolRequest
 from pipeline.responder import Cascade
-from simulator.call_result import CallResult
+from simulator.call_result import CallResult, Happening
 from simulator.caller import BargeIn, Dtmf, HangUp, Listen, Say, Step, Wait
 from simulator.network import Network
 from simulator.sound import RATE_HZ, Codec, Samples, samples_of
-from tests.calls.support import AGENT, RunningGateway, cascade, clip, running_gateway
+from tests.calls.fleet import running_fleet
+from tests.calls.steered import live_call, url_of
+from tests.calls.support import AGENT, LIMIT_S, RunningGateway, cascade, clip, running_gateway
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.anyio
@@ -88,13 +91,6 @@ async def recording_gateway(
         yield house
 
 
-async def talked(folder: Path, *steps: Step, network: Network = Network()) -> CallResult:  # noqa: B008 - frozen
-    async with recording_gateway(folder) as house:
-        result = await house.call(*steps, network=network)
-    assert house.sample("recordings_total", result="whole") == 1
-    return result
-
-
 def judge_channels(result: CallResult, heard: Recorded, within: int = FRAME) -> None:
     """Each utterance of the agent begins and ends where it did in the caller's ear, from the first to the last."""
     truth, told = sounding(result.agent_sound), sounding(heard.agent)
@@ -105,12 +101,18 @@ def judge_channels(result: CallResult, heard: Recorded, within: int = FRAME) -> 
     assert max(map(abs, offsets)) <= within, offsets
 
 
-@pytest.mark.parametrize("network", [Network(), Network(delay_ms=60, jitter_ms=60)], ids=["loopback", "jitter"])
-async def test_both_channels_are_what_was_said_and_heard_with_interruptions(
-    tmp_path: Path, network: Network
-) -> None:
+async def test_both_channels_are_what_was_said_and_heard_with_interruptions(tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
-    result = await talked(folder, *INTERRUPTED, network=network)
+    networks = (Network(), Network(delay_ms=60, jitter_ms=60))
+    async with recording_gateway(folder) as house, asyncio.TaskGroup() as callers:
+        # One waits while the other does: side by side they take as long as one.
+        tasks = [callers.create_task(house.call(*INTERRUPTED, network=network)) for network in networks]
+    assert house.sample("recordings_total", result="whole") == len(networks)
+    for network, task in zip(networks, tasks, strict=True):
+        judge_interrupted(folder, task.result(), network)
+
+
+def judge_interrupted(folder: Path, result: CallResult, network: Network) -> None:
     heard = recorded(folder, result.call_sid)
     assert len(result.cuts) >= 2
     said = samples_of(Codec.PCMU.decode(Codec.PCMU.encode(result.caller_sound.tobytes())))
@@ -135,7 +137,7 @@ async def test_a_stream_that_breaks_makes_a_second_part_in_its_place(tmp_path: P
         result = await house.call(
             Listen(quiet_ms=200),
             Say(clip("no")),
-            Listen(quiet_ms=200),
+            Listen(quiet_ms=200, patience_ms=4_000),
             Wait(500),
             HangUp(),
             listener=BreakOnce(house),
@@ -150,6 +152,38 @@ async def test_a_stream_that_breaks_makes_a_second_part_in_its_place(tmp_path: P
     assert parts[0]["offset_ms"] + parts[0]["duration_ms"] <= parts[1]["offset_ms"] + 40
     assert whole.content[:4] == b"RIFF"
     assert refused.status_code == 401
+
+
+@pytest.mark.parametrize("act", ["cut off", "move"])
+async def test_a_recording_that_was_paused_stays_so_on_the_worker_that_goes_on(tmp_path: Path, act: str) -> None:
+    steps = (Wait(8_000), Say(clip("no")), Wait(500), HangUp())
+    settings: dict[str, Any] = {
+        "SWITCHBOARD_RECORD": "all",
+        "SWITCHBOARD_RECORDINGS": str(tmp_path),
+        "SWITCHBOARD_TOKEN": TOKEN,
+    }
+    async with running_fleet(2, providers=cascade(), **settings) as fleet, live_call(fleet, *steps) as call:
+        await fleet.until(lambda: any(file.stat().st_size > 2 * 8_000 for file in tmp_path.glob("*.wav")))
+        assert not call.calling.done(), "sound is written while the call goes on"
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx2.AsyncClient(base_url=url_of(call.other), headers=headers) as client:
+            answer = await client.post(f"/v1/calls/{call.sid}/recording/pause")
+            assert answer.json() == {"status": "paused", "is_paused": True, "is_kept": True}
+        if act == "move":
+            fleet.door.remove(call.holder.upstream)
+            await call.holder.house.gateway.move_calls(at_once=True)
+        else:
+            async with asyncio.timeout(LIMIT_S):
+                while not ((known := await call.other.store.find(call.sid)) and known.is_recording_paused):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            fleet.cut_off(call.holder)
+        result = await call.result()
+        await fleet.until(lambda: not any(worker.calls for worker in fleet.workers))
+    assert len(result.stream_sids) == 2
+    before = recorded(tmp_path, call.sid, part=1)
+    (pause,) = cast(list[dict[str, int]], before.sidecar["pauses"])
+    assert 1_000 <= pause["from_ms"] < 60_000, "on the recording's own clock"
+    assert not recorded(tmp_path, call.sid, part=2).caller.any()
 
 
 class BreakOnce:
@@ -189,11 +223,78 @@ async def test_digits_that_are_collected_leave_no_trace_in_the_sound(tmp_path: P
     agent = replace(AGENT, tools=(BuiltInTool("collect_digits"),))
     async with recording_gateway(folder, providers=cascade(model=model), agent=agent) as house:
         result = await house.call(
-            Listen(quiet_ms=200), Say(clip("no")), Wait(1_200), Dtmf("4242#"), Listen(quiet_ms=200), HangUp()
+            Listen(quiet_ms=200), Say(clip("no")), Wait(1_200), Dtmf("4242#"), Wait(1_500), HangUp()
         )
     heard = recorded(folder, result.call_sid)
     (pause,) = cast(list[dict[str, int]], heard.sidecar["pauses"])
     assert pause["to_ms"] - pause["from_ms"] > 500
+    assert pause["to_ms"] <= cast(int, heard.sidecar["duration_ms"]), "on the recording's own clock"
     within = slice(pause["from_ms"] * 8, pause["to_ms"] * 8)
     assert not heard.caller[within].any()
     assert not heard.agent[within].any()
+
+
+async def test_a_pause_silences_both_sides_and_the_call_record_names_the_part(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with recording_gateway(folder, agent=TALKATIVE) as house:
+        async with httpx2.AsyncClient(base_url=house.url, headers=headers) as client:
+            answers: list[httpx2.Response] = []
+
+            async def steer(verb: str) -> None:
+                (call,) = await house.gateway.desk.store.calls()
+                answers.append(await client.post(f"/v1/calls/{call.call_sid}/recording/{verb}"))
+
+            async with asyncio.TaskGroup() as tasks:
+                waits = {"agent.heard": "pause", "caller.stops": "resume"}
+
+                def listen(one: Happening) -> None:
+                    if (verb := waits.pop(one.name, None)) is not None:
+                        tasks.create_task(steer(verb))
+
+                result = await house.call(
+                    Wait(1_500),
+                    Say(clip("hello")),
+                    Wait(1_500),
+                    Say(clip("yes")),
+                    Wait(800),
+                    HangUp(),
+                    listener=listen,
+                )
+            record = (await client.get(f"/v1/calls/{result.call_sid}/record")).json()
+            late = await client.post(f"/v1/calls/{result.call_sid}/recording/pause")
+        events = [one["event"] for one in await house.journal(result.call_sid)]
+    assert [answer.json()["is_paused"] for answer in answers] == [True, False]
+    assert late.json()["error"]["code"] == "call_ended"
+    assert [event for event in events if event.startswith("recording.")] == [
+        "recording.started",
+        "recording.paused",
+        "recording.resumed",
+    ]
+    name = f"{result.call_sid}.1.wav"
+    assert [part["name"] for part in record["recordings"]] == [name]
+    heard = recorded(folder, result.call_sid)
+    (pause,) = cast(list[dict[str, int]], heard.sidecar["pauses"])
+    silent = slice(pause["from_ms"] * 8, pause["to_ms"] * 8)
+    assert np.abs(result.agent_sound[silent]).max() > 1_000, "the agent spoke meanwhile"
+    assert np.abs(result.caller_sound[silent]).max() > 1_000, "and so did the caller"
+    assert not heard.caller[silent].any() and not heard.agent[silent].any()
+    assert heard.caller[silent.stop :].any()
+
+
+async def test_who_is_not_recorded_cannot_be_paused(tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with recording_gateway(tmp_path / "recordings", agent=AGENT, record="off") as house:
+        async with httpx2.AsyncClient(base_url=house.url, headers=headers) as client, asyncio.TaskGroup() as tasks:
+            answers: list[httpx2.Response] = []
+
+            async def pause() -> None:
+                (call,) = await house.gateway.desk.store.calls()
+                answers.append(await client.post(f"/v1/calls/{call.call_sid}/recording/pause"))
+
+            def listen(one: Happening) -> None:
+                if one.name == "caller.speaks":
+                    tasks.create_task(pause())
+
+            await house.call(Wait(300), Say(clip("no")), Wait(500), HangUp(), listener=listen)
+    assert [(answer.status_code, answer.json()["error"]["code"]) for answer in answers] == [(404, "not_recorded")]

@@ -115,7 +115,7 @@ def test_transfers_failures_interruptions_and_recordings_are_told() -> None:
             happened("response.failed", 2, response_id="r", code="rate_limit", message="key sk-very-secret"),
             happened("transcript.failed", 3, item_id="i", message="key sk-very-secret"),
             happened("interrupted", 4, item_id="i", clear_after_ms=80.0),
-            happened("recording.started", 5, part=2),
+            happened("recording.started", 5, part=2, name=f"{sid(1)}.2.wav"),
             happened("recording.started", 6, part="none"),
         ],
     )
@@ -125,7 +125,8 @@ def test_transfers_failures_interruptions_and_recordings_are_told() -> None:
         Failure(at_ms=3000, event="transcript.failed", code=None),
     )
     assert record.interruptions == 1
-    assert record.recordings == (RecordingPart(part=2, at_ms=5000, path=f"/v1/calls/{sid(1)}/recordings/2"),)
+    path = f"/v1/calls/{sid(1)}/recordings/2"
+    assert record.recordings == (RecordingPart(part=2, at_ms=5000, name=f"{sid(1)}.2.wav", path=path),)
     assert b"secret" not in body_of(record)
 
 

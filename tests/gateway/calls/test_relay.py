@@ -16,12 +16,12 @@ from gateway.calls.orders import (
     NOT_STREAMING,
     OUT_OF_REACH,
     WORKER_GONE,
+    AnyOrder,
     Done,
     Errand,
     HangUp,
     Join,
     Listen,
-    Order,
     Outcome,
     Refused,
     Say,
@@ -43,14 +43,14 @@ REFUSED = Refused(status_code=403, code="x", message="y")
 class Here:
     """What a worker does for others, written down."""
 
-    orders: list[tuple[str, Order]] = field(default_factory=list)
+    orders: list[tuple[str, AnyOrder]] = field(default_factory=list)
     outcome: Outcome = field(default_factory=lambda: Done("speaking"))
     waits_for: asyncio.Event | None = None
     refuses: Refused | None = None
     over: list[str] = field(default_factory=list)
     fails: bool = False
 
-    async def carry_out(self, call_sid: str, order: Order) -> Outcome:
+    async def carry_out(self, call_sid: str, order: AnyOrder) -> Outcome:
         self.orders.append((call_sid, order))
         if self.waits_for is not None:
             await self.waits_for.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import wave
 from pathlib import Path
@@ -110,6 +111,27 @@ def test_the_sweep_drops_what_is_old_and_ours(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.path.iterdir()) == sorted(
         [new.name, new.note_name, going_on.name, going_on.note_name, kept.name]
     )
+
+
+def test_sound_whose_sidecar_was_never_written_is_swept_by_its_age(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    names = [f"{CALL}.{number}.wav" for number in (1, 2, 3)]
+    for name in (*names, f"{CALL}.4.json", f"{CALL}.txt", f"{CALL}.05.wav"):
+        (folder.path / name).write_bytes(b"RIFF")
+        os.utime(folder.path / name, (1_000.0, 1_000.0))
+    os.utime(folder.path / names[1], (1_001.0, 1_001.0))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"mine")
+    os.utime(elsewhere, (0, 0))
+    (folder.path / f"{OTHER}.1.wav").symlink_to(elsewhere)
+    (folder.path / f"{OTHER}.2.wav").mkdir()
+    os.utime(folder.path / f"{OTHER}.2.wav", (0, 0))
+    with open(folder.path / names[2], "rb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        assert folder.sweep(1, 1_000.0 + DAY_S) == 1
+    left = sorted(path.name for path in folder.path.iterdir())
+    assert left == sorted([*names[1:], f"{CALL}.txt", f"{CALL}.05.wav", f"{OTHER}.1.wav", f"{OTHER}.2.wav"])
+    assert elsewhere.read_bytes() == b"mine"
 
 
 def test_what_waits_is_counted_in_bytes(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from gateway.recordings.folder import Folder
 from gateway.recordings.http import routes
 from gateway.recordings.place import BucketError
 from gateway.recordings.recorder import Recorder
-from pipeline.audio.formats import PCMU
-from tests.gateway.recordings.support import CALL, OTHER, STREAM, finished, new_folder
+from tests.gateway.recordings.support import CALL, OTHER, finished, new_folder
 
 PATH = f"/v1/calls/{CALL}/recordings"
 
@@ -134,14 +133,6 @@ def test_a_place_that_cannot_be_read_is_our_fault(
 ) -> None:
     with house.breaking(error, monkeypatch):
         assert house.client.get(PATH).json()["error"]["code"] == "recordings_unavailable"
-
-
-def test_a_recording_is_paused_and_resumed(house: House) -> None:
-    with house.recorder.recorded(CALL, 1, STREAM, PCMU, 0.0, lambda: 0.0):
-        path = f"/v1/calls/{CALL}/recording"
-        assert house.client.post(f"{path}/pause").json() == {"is_paused": True}
-        assert house.client.post(f"{path}/resume").json() == {"is_paused": False}
-    assert house.client.post(f"{path}/pause").json()["error"]["code"] == "not_recorded"
 
 
 def test_without_a_recorder_there_are_no_routes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from gateway.recordings import recorder as recording
 from gateway.recordings.recorder import Recorder, make_recorder
 from gateway.recordings.sidecar import State
 from pipeline.audio.formats import PCMA, PCMU
-from tests.gateway.recordings.support import CALL, STREAM, left_behind, new_folder
+from tests.gateway.recordings.support import (
+    CALL,
+    STREAM,
+    channels,
+    finished,
+    left_behind,
+    new_folder,
+    sidecar,
+    sound,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -39,21 +49,41 @@ async def test_a_stream_is_recorded_for_as_long_as_it_lasts(tmp_path: Path, form
     async with recorder.opened():
         with recorder.recorded(CALL, 2, STREAM, PCMA, 1.5, lambda: 0.0) as going_on:
             assert going_on is not None
-            assert recorder.find(CALL) is going_on
-        assert recorder.find(CALL) is None
     assert ends == [State.WHOLE]
     (part,) = recorder.shelf.parts(CALL)
     assert (part.part, part.offset_ms, part.stream_sid, part.encoding) == (2, 1_500, STREAM, encoding)
 
 
-async def test_a_newer_stream_of_the_call_is_the_one_that_is_found(tmp_path: Path) -> None:
+async def test_whoever_keeps_the_journal_is_told_which_part_it_became(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path)
+    finished(folder)  # the number is taken
+    told: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+    recorder = made(folder.path, [])
+    async with recorder.opened():
+        with recorder.recorded(CALL, 1, STREAM, PCMU, 0.0, lambda: 0.0, note=told.put_nowait):
+            async with asyncio.timeout(30):
+                assert await told.get() == {"event": "recording.started", "part": 2, "name": f"{CALL}.2.wav"}
+
+
+async def test_a_part_that_is_paused_before_its_first_frame_is_silent_from_the_first_sample(tmp_path: Path) -> None:
     recorder = made(tmp_path / "rec", [])
     async with recorder.opened():
-        with recorder.recorded(CALL, 1, STREAM, PCMU, 0.0, lambda: 0.0):
-            with recorder.recorded(CALL, 2, STREAM, PCMU, 0.0, lambda: 0.0) as newer:
-                first = recorder.find(CALL)
-            assert first is newer
-            assert recorder.find(CALL) is None
+        with recorder.recorded(CALL, 2, STREAM, PCMU, 0.0, lambda: 0.2) as going_on:
+            assert going_on is not None
+            going_on.pause()
+            for number in range(10):
+                going_on.hear(sound(160), number * 20, number * 0.02)
+    (part,) = recorder.shelf.parts(CALL)
+    assert set(channels(tmp_path / "rec" / part.name)[0]) == {0xFF}
+    assert [(one.from_ms, one.to_ms) for one in part.pauses] == [(0, 200)]
+
+
+def test_a_loop_that_is_closed_is_told_nothing() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    told: list[dict[str, object]] = []
+    recording._tell(loop, told.append, sidecar())
+    assert told == []
 
 
 async def test_where_recording_is_off_what_was_recorded_is_still_seen_to(tmp_path: Path) -> None:

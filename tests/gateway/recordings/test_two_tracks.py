@@ -152,3 +152,12 @@ def test_an_hour_later_the_channels_are_where_they_belong() -> None:
                     break
             length += len(taken.agent)
     assert length == tracks.taken > 3_590 * 8_000
+
+
+def test_a_pause_before_the_first_frame_begins_with_the_stream_and_one_that_never_ended_ends_with_it() -> None:
+    tracks = TwoTracks(PCMU, 0.0)
+    tracks.pause(0.013)
+    hear(tracks, 0, 5)
+    last = tracks.finish(0.095)
+    assert last == Stretch(0, QUIET * 5 * FRAME, QUIET * 5 * FRAME)
+    assert [(pause.first, pause.last) for pause in tracks.pauses] == [(0, 5 * FRAME)]

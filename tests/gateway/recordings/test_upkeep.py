@@ -90,6 +90,23 @@ def test_a_bucket_that_is_away_is_asked_less_and_less_often(
     ]
 
 
+def test_what_could_not_be_uploaded_at_the_end_is_kept_and_uploaded_after_a_restart(tmp_path: Path) -> None:
+    folder, shop = new_folder(tmp_path), Shop(is_open=False)
+    part = finished(folder)
+    upkeep, _ = upkeep_of(folder, shop)
+    upkeep.start()
+    assert upkeep.stop()
+    assert shop.tries >= 1
+    assert [one.name for one in folder.parts()] == [part.name], "nothing is lost with the process"
+    shop.is_open = True
+    again, _ = upkeep_of(Folder(folder.path), shop)
+    again.start()
+    assert shop.has.wait(LIMIT_S)
+    assert again.stop()
+    assert shop.puts == [part.name]
+    assert list(folder.path.iterdir()) == []
+
+
 def test_one_part_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
     folder = new_folder(tmp_path)
     bad, good = finished(folder), finished(folder, call_sid=OTHER)
