@@ -16,15 +16,18 @@ from gateway.calls.call import CallState
 from gateway.calls.errand import MOST_SOUND_PIECES, ErrandEnd
 from gateway.calls.orders import (
     ENDING,
+    NOT_RECORDED,
     NOT_STREAMING,
     OUT_OF_REACH,
     OVER,
+    AnyOrder,
     Errand,
     Join,
     Listen,
-    Order,
     Outcome,
+    PauseRecording,
     Refused,
+    ResumeRecording,
     unknown,
 )
 from gateway.calls.pipe import Pipe
@@ -82,7 +85,7 @@ class Reach:
 
     # -- wherever it streams -------------------------------------------------------------------------------------
 
-    async def order(self, call_sid: str, order: Order) -> Outcome:
+    async def order(self, call_sid: str, order: AnyOrder) -> Outcome:
         """Have it carried out."""
         if self._stream_here(call_sid) is not None:
             return await self.carry_out(call_sid, order)
@@ -160,10 +163,13 @@ class Reach:
 
     # -- here, for whoever asks ----------------------------------------------------------------------------------
 
-    async def carry_out(self, call_sid: str, order: Order) -> Outcome:
+    async def carry_out(self, call_sid: str, order: AnyOrder) -> Outcome:
         stream = self._stream_here(call_sid)
-        steering = stream.steering if stream is not None else None
-        return NOT_STREAMING if steering is None else steering.carry_out(order)
+        if stream is None:
+            return NOT_STREAMING
+        if isinstance(order, PauseRecording | ResumeRecording):
+            return NOT_RECORDED if stream.switch is None else await stream.switch.carry_out(order)
+        return NOT_STREAMING if stream.steering is None else stream.steering.carry_out(order)
 
     def attend(self, call_sid: str, errand: Errand) -> Attend | Refused:
         stream, house = self._stream_here(call_sid), self._house

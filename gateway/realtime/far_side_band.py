@@ -1,8 +1,8 @@
 """A side-band whose socket is on one worker and whose call streams on another.
 
 Where the call streams, `side_band.join` holds it as if the socket were there; where the socket is, frames are
-carried both ways as they are. When the call's worker is lost or the errand between the two breaks, the client is
-told by the close frame to join again. Knows neither Redis nor who may join.
+carried both ways as they are. How it ended over there is told to whoever holds the socket and may follow the call
+(`followed_call.py`). Knows neither Redis nor who may join.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.types import Message, Receive, Send
 
@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 _TEXT: Final = b"t"
 _CLOSE: Final = b"c"
 
-LOST: Final = (1001, "worker_lost")
+Close: TypeAlias = tuple[int, str]
+"""Code and reason of a close frame."""
+
+LOST: Final[Close] = (1001, "worker_lost")
 """The call goes on, most likely, on another worker: join again."""
 
-TOO_LARGE: Final = (1009, "message_too_big")
+TOO_LARGE: Final[Close] = (1009, "message_too_big")
 
 _CODE_BYTES: Final = 2
 
@@ -54,23 +57,25 @@ async def serve(studio: Studio, dialect: Dialect, live: LiveSession, end: Errand
         await join(studio, dialect, live, receive, send, None)
 
 
-async def carry(end: ErrandEnd, receive: Receive, send: Send) -> None:
-    """Hold the socket, which is accepted, for as long as the side-band lives over there."""
+async def carry(end: ErrandEnd, receive: Receive, send: Send) -> Close | None:
+    """Hold the socket, which is accepted, for as long as the side-band lives over there: how it ended there, None
+    if the client is gone. `receive` must lose nothing when it is cancelled."""
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(_read(end, receive))
+        close: Close | None = None
         try:
-            close: tuple[int, str] | None = await _write(end, send)
+            close = await _write(end, send)
             if reading.done():
                 close = reading.result()
-            if close is not None:
-                log.info("side-band of another worker's call left: %s", close[1])
-                await _within(send({"type": "websocket.close", "code": close[0], "reason": close[1]}))
         except (TimeoutError, RuntimeError, OSError):
             log.info("side-band of another worker's call left: the client does not read, or is gone")
+        else:
+            log.info("side-band of another worker's call left: %s", close[1] if close else "the client is gone")
         reading.cancel()
+    return close
 
 
-async def _read(end: ErrandEnd, receive: Receive) -> tuple[int, str] | None:
+async def _read(end: ErrandEnd, receive: Receive) -> Close | None:
     """What the client sends; why it is to be closed, if it is not just gone."""
     while (message := await receive())["type"] != "websocket.disconnect":
         text: str | None = message.get("text")
@@ -83,7 +88,7 @@ async def _read(end: ErrandEnd, receive: Receive) -> tuple[int, str] | None:
     return None
 
 
-async def _write(end: ErrandEnd, send: Send) -> tuple[int, str]:
+async def _write(end: ErrandEnd, send: Send) -> Close:
     """What the session says, to its close."""
     while (data := await end.get()) is not None:
         if data[:1] == _CLOSE:

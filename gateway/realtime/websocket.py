@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from gateway.calls.errand import ErrandEnd
 from gateway.errors import ConfigRefused, Refusal
 from gateway.fast_lane import EXTENSION, Direct
 from gateway.realtime.agent_session import config_for
 from gateway.realtime.coming_back import taken_back
 from gateway.realtime.connection import Connection
 from gateway.realtime.directory import PHONE_CALL_PREFIX
-from gateway.realtime.far_side_band import carry
+from gateway.realtime.followed_call import Elsewhere, FollowedCall
 from gateway.realtime.handshake import Wanted, admitted, query_of, spoken_dialect, subprotocol_of
 from gateway.realtime.kept_sessions import new_session_id
 from gateway.realtime.own_session import Opening, hold
@@ -33,14 +32,10 @@ from gateway.realtime.refusals import turn_away
 from gateway.realtime.side_band import join
 from gateway.realtime.studio import Studio
 from gateway.realtime.wiring import Wiring
-from pipeline.dialects import Dialect
 
 log = logging.getLogger(__name__)
 
 Socket: TypeAlias = tuple[Receive, Send, Direct | None]
-
-Elsewhere: TypeAlias = Callable[[str, Dialect], AbstractAsyncContextManager[ErrandEnd]]
-"""Our end of a side-band onto a call on another worker. Raises `Refusal`."""
 
 Held: TypeAlias = Callable[[Receive, Send, Direct | None], Awaitable[None]]
 """Holds an accepted connection to its end."""
@@ -101,13 +96,12 @@ class RealtimeSocket:
     async def _joined(self, call_id: str, wanted: Wanted, places: AsyncExitStack) -> Held:
         """A side-band, here or to another worker. Raises `Refusal`."""
         studio = self._studio
-        try:
-            session = studio.directory.join(call_id, wanted.credential)
-        except Refusal as refusal:
-            if refusal.status_code != 404 or self._elsewhere is None or not call_id.startswith(PHONE_CALL_PREFIX):
-                raise
-            end = await places.enter_async_context(self._elsewhere(call_id, wanted.dialect))
-            return lambda receive, send, _direct: carry(end, receive, send)
+        if self._elsewhere is not None and call_id.startswith(PHONE_CALL_PREFIX):
+            followed = FollowedCall(studio, call_id, wanted, self._elsewhere)
+            places.push_async_callback(followed.leave)
+            await followed.find()
+            return followed.hold
+        session = studio.directory.join(call_id, wanted.credential)
         places.enter_context(studio.directory.joined(session))
         return lambda *line: join(studio, wanted.dialect, session, *line)
 

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway.calls.errand import MOST_PIECE_BYTES
 from gateway.calls.relay import Relay
 from gateway.reach import MOST_LISTENERS, Reach
+from gateway.realtime import followed_call
 from gateway.realtime.directory import MOST_SIDE_BANDS
 from gateway.realtime.websocket import RealtimeSocket
 from simulator.caller import Dtmf, HangUp, Say, Wait
@@ -244,12 +245,93 @@ async def test_a_frame_too_large_for_the_way_ends_the_side_band_alone() -> None:
             await side.expect("session.created")
 
 
-async def test_a_side_band_is_told_to_join_again_when_the_worker_of_the_call_is_gone() -> None:
+async def test_a_side_band_whose_call_nobody_goes_on_with_is_told_to_join_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(followed_call, "FOLLOW_LIMIT_S", 1.0)
     async with house(agent=AGENT) as fleet, live_call(fleet) as call:
         async with side_band(call, call.other) as side:
             await side.expect("session.created")
             await die(call.holder)
             assert await side.closed() == (1001, "worker_lost")
+
+
+@pytest.mark.parametrize(("act", "where"), [("move", "holder"), ("move", "other"), ("cut off", "other")])
+async def test_a_side_band_follows_its_call_to_another_worker(act: str, where: str) -> None:
+    async with house(agent=AGENT) as fleet, live_call(fleet) as call:
+        async with side_band(call, getattr(call, where)) as side:
+            first = await side.expect("session.created")
+            await side.say("Before.")
+            go_elsewhere(call, act)
+            again = await side.expect("session.created")
+            assert again["session"]["id"] != first["session"]["id"]
+            assert again["session"]["instructions"] == first["session"]["instructions"]
+            await fleet.until(lambda: call.other.calls == 1 and call.holder.calls == 0)
+            await side.say("Afterwards.")
+            await side.send("response.create")
+            answer = await side.answer()
+            assert answer[-1]["response"]["status"] == "completed"
+            await call.post("hangup", to=call.other)
+            assert await side.closed() == (1000, "session_over")
+        result = await call.result()
+    assert len(result.stream_sids) == 2
+
+
+def go_elsewhere(call: LiveCall, act: str) -> None:
+    """The call's worker gives it to the other, or is cut off from it."""
+    if act == "cut off":
+        call.fleet.cut_off(call.holder)
+    else:
+        call.fleet.door.remove(call.holder.upstream)
+        moving = call.holder.house.gateway.move_calls(at_once=True)
+        call.fleet.tasks.append(asyncio.ensure_future(moving))
+
+
+async def test_a_side_band_follows_a_call_whose_worker_is_lost_without_a_word() -> None:
+    async with house(agent=AGENT) as fleet, live_call(fleet) as call:
+        async with side_band(call, call.other) as side:
+            await side.expect("session.created")
+            await die(call.holder)
+            fleet.cut_off(call.holder)
+            await side.expect("session.created")
+            await side.say("Is anybody there?")
+
+
+async def test_what_is_sent_while_the_call_moves_waits_for_its_next_stream() -> None:
+    async with house(agent=AGENT) as fleet, live_call(fleet) as call:
+        async with side_band(call, call.other) as side:
+            await side.expect("session.created")
+            fleet.cut_off(call.holder)
+            await fleet.until(lambda: not call.holder.calls)
+            assert not call.other.calls
+            await side.say("Meanwhile.")
+            names = [event["type"] for event in side.frames]
+            assert names.count("session.created") == 2
+            assert "conversation.item.done" in names[names.index("session.created", 1) :]
+
+
+async def test_a_side_band_on_a_worker_that_leaves_is_sent_to_another() -> None:
+    async with house(agent=AGENT) as fleet, live_call(fleet) as call:
+        async with side_band(call, call.holder) as side:
+            await side.expect("session.created")
+            call.holder.house.gateway.drain()
+            go_elsewhere(call, "move")
+            assert await side.closed() == (1001, "server_stopping")
+        await fleet.until(lambda: call.sid in call.other.house.gateway.directory.ids())
+        async with side_band(call, call.other) as side:
+            await side.expect("session.created")
+
+
+async def test_a_client_that_leaves_while_its_call_moves_is_let_go() -> None:
+    async with house(agent=AGENT) as fleet, live_call(fleet) as call:
+        metrics = call.other.house.gateway.desk.metrics
+        async with side_band(call, call.other) as side:
+            await side.expect("session.created")
+            fleet.cut_off(call.holder)
+        await fleet.until(lambda: call.other.calls == 1)
+        live = call.other.house.gateway.directory._sessions[call.sid]
+        await fleet.until(lambda: live.side_bands == 0)
+        assert metrics.realtime_side_bands_active._value.get() == 0
 
 
 async def test_a_side_band_that_leaves_is_forgotten_where_the_call_streams() -> None:
