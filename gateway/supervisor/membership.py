@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -53,6 +54,8 @@ class Membership:
     def __init__(self, seat: Seat, page: Callable[[], bytes]) -> None:
         """Takes the seat's descriptors over. `page` renders the worker's metrics."""
         self._page = page
+        for descriptor in seat.descriptors:
+            os.set_inheritable(descriptor, False)  # a child that outlives us would hold the port
         listener = socket.socket(fileno=seat.listener)
         self.port: int = listener.getsockname()[1]
         self._tally = Tally(seat.tally, seat.place)

@@ -70,7 +70,8 @@ class Supervisor:
         self._slots = [_Slot(number) for number in range(1, plan.workers + 1)]
         self._living: dict[WorkerProcess, int] = {}
         """Each with its place in the tally."""
-        self._places = plan.workers + 1  # during a roll there is one more than wanted
+        # In a roll there is one more than wanted; and each may be replaced by two, a roll and its death at once.
+        self._places = 2 * plan.workers + 1
         self._changed = asyncio.Event()
         self._is_stopping = self._is_roll_wanted = self._has_served = False
         self._exit_code = 0

@@ -158,7 +158,7 @@ class WorkerProcess:
             self._stepped()
 
     async def _listen(self) -> None:
-        while message := await read_word(self._reader):
+        while message := await self._word():
             self._heard_at_s = self._now()
             match message:
                 case Word.READY, _:
@@ -168,6 +168,13 @@ class WorkerProcess:
                 case Word.PAGE, text:
                     if not self._pages.full():
                         self._pages.put_nowait(text)
+
+    async def _word(self) -> tuple[Word, bytes] | None:
+        try:
+            return await read_word(self._reader)
+        except ValueError as error:
+            self.kill(f"said what is no word: {error}")
+            return None
 
     async def _watch(self) -> None:
         while True:

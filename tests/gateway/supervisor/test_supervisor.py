@@ -200,6 +200,30 @@ async def test_a_worker_that_dies_while_its_successor_starts_is_replaced_once() 
         assert (await here.who())[1] != pid
 
 
+async def test_for_a_moment_there_may_be_twice_as_many_workers_as_wanted() -> None:
+    async with team(workers=1) as here:
+        supervisor = here.supervisor
+        # A successor of a roll, and who replaces a former one that has died just before it was told to go.
+        more = [await supervisor._start(supervisor._slots[0]) for _ in range(2)]
+        await here.until_serving(3)
+        for worker in more:
+            worker.retire()
+        await here.until_serving(1)
+        assert (supervisor.deaths, here.running.done()) == (0, False)
+
+
+async def test_a_worker_that_says_what_is_no_word_is_replaced_and_the_others_stay() -> None:
+    async with team() as here:
+        name, pid = (await here.both()).popitem()
+        here.behaviour[0] = "babbles"
+        os.kill(pid, signal.SIGKILL)
+        await here.logged(f"worker {name} died")
+        assert "died: said what is no word" in await here.logged("no word")
+        here.behaviour[0] = "serves"
+        await here.until_serving(2)
+        assert not here.running.done()
+
+
 async def test_workers_that_die_again_and_again_make_it_give_up() -> None:
     async with team("exits-7", is_ready=False) as here:
         assert await here.left() == GIVEN_UP

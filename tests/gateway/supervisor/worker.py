@@ -66,7 +66,9 @@ def app_of(house: House) -> Starlette:
 def command(behaviour: str, name: str, place: int, listener: int, channel: int, tally: int) -> None:
     if behaviour.startswith("exits-"):
         sys.exit(int(behaviour.removeprefix("exits-")))
-    if behaviour == "never-ready":
+    if behaviour == "babbles":
+        os.write(channel, b"hello")
+    if behaviour in ("never-ready", "babbles"):
         time.sleep(BLOCKED_S)
     take_worker_id(name)
     house = House()
