@@ -64,7 +64,7 @@ class Anticipation:
         self._kept_s = 0.0
         self._has_clause = False
         self._is_wanted = asyncio.Event()
-        self._making = tasks.create_task(
+        self._making: asyncio.Task[None] | None = tasks.create_task(
             self._make(answer, Stage(self._report, self._room, self._first_clause, self._used)), name="anticipation"
         )
 
@@ -95,6 +95,8 @@ class Anticipation:
 
     async def become(self, response_id: str) -> None:
         """Be the answer of this id, until it is all made."""
+        making = self._making
+        assert making is not None, "it was not abandoned"
         self._response_id = response_id
         if self._has_clause:
             self._stage.first_clause()
@@ -105,14 +107,12 @@ class Anticipation:
                 if isinstance(made, AudioMade):
                     await self._stage.room()
             self._is_wanted.set()
-            await asyncio.shield(self._making)
+            await asyncio.shield(making)
         finally:
-            self._making.cancel()  # whoever waited for it was cancelled, or it is done
-            self._settle()
+            self._settle()  # whoever waited for it was cancelled, or it is done
 
     def abandon(self) -> None:
         """It is not wanted; what went into it is told as wasted."""
-        self._making.cancel()
         self._settle()
 
     async def _make(self, answer: Callable[[Respond, AudioFormat, Stage], Awaitable[None]], stage: Stage) -> None:
@@ -133,6 +133,9 @@ class Anticipation:
 
     def _settle(self) -> None:
         """Nobody will hear the end that is kept here, but it must be paid for."""
+        if self._making is not None:
+            self._making.cancel()
+            self._making = None  # what is cancelled holds what it ran in, and that is here
         for made in self._kept:
             if isinstance(made, Finished):
                 self._used(made.response_id, made.used)

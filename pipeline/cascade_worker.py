@@ -12,6 +12,7 @@ from pipeline.costs import Tally, Used
 from pipeline.events.config import SessionConfig
 from pipeline.events.event import ServerEvent
 from pipeline.observations import Anticipated, TurnUsed
+from pipeline.prices import Prices
 from pipeline.reports import Finished, Report
 from pipeline.responder import Cascade, Responder
 from pipeline.transcriptions import Transcriptions
@@ -25,13 +26,11 @@ class CascadeWorker:
         self._cascade = cascade
         self._seat = seat
         self._means = cascade.means(seat.now, seat.observe)
-        hearing = dataclasses.replace(self._means, used=self._heard)
+        self._account = account = _Account(seat, cascade.prices)
+        hearing = dataclasses.replace(self._means, used=account.heard)
         self._transcriptions = Transcriptions(cascade.transcribers, seat.report, hearing)
-        self._stage = Stage(self._report, seat.room, seat.first_clause, self._used)
+        self._stage = Stage(account.report, seat.room, seat.first_clause, account.used)
         self._responder = self._responder_on(self._stage)
-        self._untold = Tally()
-        """Used for answers to come."""
-        self._has_left = False
         self._tasks: asyncio.TaskGroup | None = None
         self._anticipation: Anticipation | None = None
 
@@ -40,6 +39,9 @@ class CascadeWorker:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await asyncio.get_running_loop().create_future()  # until it is cancelled
+        except asyncio.CancelledError as cancelled:
+            cancelled.__traceback__ = None  # in it stands a frame of the group, which holds this very task
+            raise
         finally:
             self._tasks = None
 
@@ -56,10 +58,10 @@ class CascadeWorker:
         self._transcriptions.drop(item_id)
 
     def leave(self) -> None:
-        self._has_left = True
+        self._account.leave()
         self.abandon()
         self._transcriptions.leave()
-        self._used("", ())
+        self._account.used("", ())
 
     def anticipate(self, command: Anticipate, usual: AudioFormat) -> None:
         self.abandon()
@@ -97,20 +99,38 @@ class CascadeWorker:
             self._cascade, stage.report, stage.room, stage.first_clause, means=self._means, used=stage.used
         )
 
-    def _report(self, report: Report) -> None:
+    def see(self, event: ServerEvent) -> None:
+        """Everything it needs to know comes in commands."""
+
+
+class _Account:
+    """What was used for a session, told with its answers. Legs hold this, and not the worker that holds them."""
+
+    def __init__(self, seat: Seat, prices: Prices) -> None:
+        self._seat = seat
+        self._prices = prices
+        self._untold = Tally()
+        """Used for answers to come."""
+        self._has_left = False
+
+    def report(self, report: Report) -> None:
         if isinstance(report, Finished):
             report = dataclasses.replace(report, used=self._told(report.response_id, report.used))
         self._seat.report(report)
 
-    def _heard(self, used: Used) -> None:
-        self._used("", (self._cascade.prices.priced(used),))
+    def heard(self, used: Used) -> None:
+        self.used("", (self._prices.priced(used),))
 
-    def _used(self, response_id: str, used: tuple[Used, ...]) -> None:
+    def used(self, response_id: str, used: tuple[Used, ...]) -> None:
         """What no answer came of goes to the account of the next one; at the end there is none."""
         if response_id or self._has_left:
             self._told(response_id, used)
         else:
             self._untold.add(*used)
+
+    def leave(self) -> None:
+        """No answer will come."""
+        self._has_left = True
 
     def _told(self, response_id: str, used: tuple[Used, ...]) -> tuple[Used, ...]:
         """All that this answer took, which watchers are told now."""
@@ -118,6 +138,3 @@ class CascadeWorker:
         if whole := self._untold.take():
             self._seat.observe(TurnUsed(response_id, whole))
         return whole
-
-    def see(self, event: ServerEvent) -> None:
-        """Everything it needs to know comes in commands."""

@@ -13,6 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import assert_never, cast
 
 import msgspec
@@ -28,27 +29,19 @@ from pipeline.events.session import SessionUpdated
 from pipeline.keypad import Hush, Keypad
 from pipeline.manners import Manners
 from pipeline.mcp_errands import McpErrands, McpTools
-from pipeline.observations import Observation, ToolNoted, ToolTimed
+from pipeline.observations import Observation, ToolNoted
 from pipeline.opening import NOTHING, Opening
 from pipeline.phrasebook import Phrasebook
 from pipeline.playout import in_order
 from pipeline.prompts import told
-from pipeline.reports import (
-    AudioMade,
-    DigitPressed,
-    Failed,
-    Flushed,
-    Played,
-    Report,
-    SpeechScored,
-    ToolReturned,
-    TurnJudged,
-)
+from pipeline.reports import AudioMade, DigitPressed, Failed, Flushed, Played, Report, SpeechScored, TurnJudged
 from pipeline.responder import Cascade
 from pipeline.session import Output, Session
 from pipeline.session_ear import SessionEar
-from pipeline.toolbox import PRIVATE, Toolbox
-from pipeline.transport import Transport
+from pipeline.tether import Tether, unheard
+from pipeline.tool_errands import ToolErrands
+from pipeline.toolbox import Toolbox
+from pipeline.transport import NOBODY, Transport
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 from pipeline.turn_watch import TurnWatch
@@ -87,39 +80,42 @@ class Engine:
     ) -> None:
         self._session = session
         self._transport = transport
-        self._toolbox = toolbox
+        self._tether = Tether()
+        report = self._tether.to(self.report, unheard)
+        perform = self._tether.to(self._perform, unheard)
         self._observe = observe
-        self._now = now
         self._outputs: deque[Output] = deque()
         self._is_performing = False
         self._end_of_turn = end_of_turn
-        self._ear = SessionEar(session, activity, self.report)
+        self._ear = SessionEar(session, activity, report)
         self._turns = TurnWatch(session, observe, now)
         self._watchers: list[Callable[[ServerEvent], None]] = []
         self.serves_mcp = mcp is not None
-        self._errands = McpErrands(mcp, self.report)
+        self._errands = McpErrands(mcp, report)
         self._manners = Manners(
             session,
             backend if isinstance(backend, Cascade) else None,
             phrasebook,
-            perform=self._perform,
+            perform=perform,
             observe=observe,
             now=now,
             chance=random.random,
         )
-        self._keypad = Keypad(facts or {}, session.config.output_format, self._play, self._note, hush)
+        play = self._tether.to(self._play, lambda sound: False)
+        self._keypad = Keypad(facts or {}, session.config.output_format, play, partial(_note, observe), hush)
+        self._tools = ToolErrands(toolbox, self._keypad, report, observe, now)
         self._answers: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._has_kept_up = asyncio.Event()
         self._end: asyncio.Future[commands.HangUp | None] = asyncio.get_running_loop().create_future()
         self._end.add_done_callback(lambda _: self._has_kept_up.set())
         seat = Seat(
-            report=self.report,
-            observe=observe,
-            room=transport.room,
-            first_clause=lambda: self._turns.lap("llm"),
+            report=report,
+            observe=self._tether.to(observe, unheard),
+            room=self._tether.to(transport.room, NOBODY.room),
+            first_clause=self._tether.to(partial(self._turns.lap, "llm"), unheard),
             now=now,
-            items=lambda: told(session.conversation.items),
+            items=self._tether.to(lambda: told(session.conversation.items), tuple),
         )
         self._worker: Worker = (
             CascadeWorker(backend, seat) if isinstance(backend, Cascade) else backend.engage(seat)
@@ -138,6 +134,7 @@ class Engine:
                 working.cancel()
         finally:
             self._ear.close()
+            self._let_go()
         return hang_up
 
     @property
@@ -213,7 +210,8 @@ class Engine:
         self._watchers.append(watcher)
 
     def unwatch(self, watcher: Callable[[ServerEvent], None]) -> None:
-        self._watchers.remove(watcher)
+        if watcher in self._watchers:  # else all were let go
+            self._watchers.remove(watcher)
 
     def report(self, report: Report) -> None:
         """What a worker did. Thirty times a second and call it is a score, of which nothing follows."""
@@ -269,9 +267,6 @@ class Engine:
         self._perform(outputs)
         return bool(outputs)
 
-    def _note(self, event: str, fields: Mapping[str, str]) -> None:
-        self._observe(ToolNoted(event, fields))
-
     def _carry_out(self, command: Command) -> None:
         assert self._tasks is not None, "commands come out of a running session only"
         match command:
@@ -300,7 +295,7 @@ class Engine:
                 self._turns.flushed()
                 self._flush()
             case commands.CallTool():
-                self._tasks.create_task(self._call_tool(command))
+                self._tasks.create_task(self._tools.run(command, partial(self._turns.lap, "tool")))
             case commands.ListTools() | commands.CallMcpTool():
                 self._errands.begin(command, self._tasks)
             case commands.HangUp():
@@ -326,21 +321,12 @@ class Engine:
     async def _respond(self, command: commands.Respond, usual: AudioFormat) -> None:
         try:
             await self._worker.respond(command, usual)
+        except asyncio.CancelledError as cancelled:
+            cancelled.__traceback__ = None  # in it stand frames of task groups, which hold this very task
+            raise
         except Exception:
             log.exception("response %s failed by a fault of ours", command.response_id)
             self.report(Failed(command.response_id, "internal_error", "internal error"))
-
-    async def _call_tool(self, command: commands.CallTool) -> None:
-        began = self._now()
-        result = await self._toolbox.call(command.name, command.arguments, self._keypad)
-        told, output = command.arguments, result.output
-        if self._toolbox.is_private(command.name):
-            told = output = PRIVATE
-        self._observe(ToolTimed(command.name, told, output, self._now() - began))
-        self._turns.lap("tool")
-        self.report(
-            ToolReturned(command.call_id, result.output, result.ends_call, result.transfer_to, result.wants_answer)
-        )
 
     def _leave(self) -> None:
         """Stop all work but functions: what they have begun is done, and the conversation should know."""
@@ -348,3 +334,13 @@ class Engine:
         self._perform(self._session.close())
         self._errands.leave()
         self._worker.leave()
+
+    def _let_go(self) -> None:
+        """Of all who refer to it, so that it goes with the last of them and not with a search for circles."""
+        self._tether.cut()
+        self._transport = NOBODY
+        self._watchers.clear()
+
+
+def _note(observe: Callable[[Observation], None], event: str, fields: Mapping[str, str]) -> None:
+    observe(ToolNoted(event, fields))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from pipeline.attention import Attention
 from pipeline.courtesy import Courtesy
@@ -37,8 +38,8 @@ class Manners:
     ) -> None:
         self._session = session
         self._phrasebook = phrasebook
-        self._perform = perform
-        self._observe = observe
+        # Not a method: those it is given to are held here.
+        self._fill = partial(_fill, session, perform, observe)
         self._patience = Patience(lambda: session.is_keeping_waiting, self._fill)
         self._courtesy: Courtesy | None = None
         self._attention: Attention | None = None
@@ -92,8 +93,14 @@ class Manners:
         if self._attention is not None:
             self._attention.leave()
 
-    def _fill(self, phrase: Phrase) -> None:
-        outputs = self._session.fill(phrase.text, phrase.sound)
-        if outputs:
-            self._perform(outputs)
-            self._observe(FillerPlayed(phrase.text))
+
+def _fill(
+    session: Session,
+    perform: Callable[[list[Output]], None],
+    observe: Callable[[Observation], None],
+    phrase: Phrase,
+) -> None:
+    outputs = session.fill(phrase.text, phrase.sound)
+    if outputs:
+        perform(outputs)
+        observe(FillerPlayed(phrase.text))

@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 from pipeline.audio.apology import apology
 from pipeline.audio.formats import AudioFormat
@@ -44,6 +46,8 @@ from pipeline.sentences import Clauses
 from pipeline.spoken_phrases import SpokenPhrases
 
 __all__ = ["CLAUSES_AHEAD", "LONGEST_SOUND_MS", "MODEL_STALL_S", "VOICE_STALL_S", "Cascade", "Responder"]
+
+T = TypeVar("T")
 
 CLAUSES_AHEAD = 8
 """Clauses the model may be ahead of the voice; then it waits, so an endless answer cannot fill the memory."""
@@ -128,10 +132,10 @@ class Responder:
         self._room = room
         self._first_clause = first_clause
         self._used = used
-        self._prices = cascade.prices
         self._tally = Tally()
         means = means or cascade.means(time.monotonic, lambda _: None)
-        self._means = dataclasses.replace(means, used=self._add)
+        # Not a method: those it is given to are held here.
+        self._means = dataclasses.replace(means, used=partial(_add, self._tally, cascade.prices))
         self._model_leg = ModelLeg(cascade.models, self._means)
         self._voice_leg = VoiceLeg(cascade.voices, self._means)
 
@@ -168,9 +172,6 @@ class Responder:
             if left := self._tally.take():
                 self._used(command.response_id, left)
 
-    def _add(self, used: Used) -> None:
-        self._tally.add(self._prices.priced(used))
-
     def _play_recording(self, command: Respond, format: AudioFormat) -> None:
         text = command.script or ""
         self._report(TextMade(command.response_id, text))
@@ -180,9 +181,9 @@ class Responder:
         clauses: asyncio.Queue[str | None] = asyncio.Queue(CLAUSES_AHEAD)
         try:
             async with asyncio.TaskGroup() as legs:
-                model = legs.create_task(self._think(command, clauses))
+                model = legs.create_task(_traceless(self._think(command, clauses)))
                 if command.speaks:
-                    legs.create_task(self._speak(command, format, clauses))
+                    legs.create_task(_traceless(self._speak(command, format, clauses)))
                 else:
                     legs.create_task(_discard(clauses))
         except* (ProviderError, _Voiceless) as failures:
@@ -236,6 +237,20 @@ class Responder:
         self._report(AudioMade(response_id, audio[:most], piece.text, piece.words))
         for at in range(most, len(audio), most):
             self._report(AudioMade(response_id, audio[at : at + most]))
+
+
+async def _traceless(leg: Coroutine[Any, Any, T]) -> T:
+    """A cancelled task keeps its traceback, in which stand frames of groups that hold the task: both would stay,
+    with all that those frames hold of the call."""
+    try:
+        return await leg
+    except asyncio.CancelledError as cancelled:
+        cancelled.__traceback__ = None
+        raise
+
+
+def _add(tally: Tally, prices: Prices, used: Used) -> None:
+    tally.add(prices.priced(used))
 
 
 async def _put(clauses: asyncio.Queue[str | None], cut: list[str]) -> None:

@@ -40,6 +40,7 @@ class Stall:
     def end(self) -> None:
         self._has_ended = True
         self._due = None
+        self._ring = _silently  # whoever hears it holds it, too
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -53,3 +54,7 @@ class Stall:
             self._ring()
         else:
             self._timer = self._loop.call_at(self._due, self._look)
+
+
+def _silently() -> None:
+    """How one rings that has ended."""

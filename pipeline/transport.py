@@ -27,3 +27,20 @@ class Transport(Protocol):
     async def room(self) -> None:
         """Wait until there is room for more sound. A voice speaks much faster than a phone plays."""
         ...
+
+
+class _Nobody:
+    plays = False
+
+    def send(self, event: ServerEvent) -> None:
+        pass
+
+    def flush(self) -> int:
+        return 0
+
+    async def room(self) -> None:
+        pass
+
+
+NOBODY: Transport = _Nobody()
+"""Who is at the other end of a session that is over."""

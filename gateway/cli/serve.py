@@ -78,8 +78,8 @@ def command(env_file: Path | None, **flags: str | int | bool | None) -> None:
 
 
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
-"""Frames leave no cycles behind, so looking for some every 700 objects is work for nothing. Memory per call is the
-same; `switchboard bench` shows both."""
+"""Neither frames nor calls that are over leave cycles behind, so looking for some every 700 objects is work for
+nothing. Memory per call is the same; `switchboard bench` shows both."""
 
 
 def run(settings: Settings, gateway: Gateway, membership: Membership | None = None) -> int:

@@ -36,8 +36,8 @@ class Exchange:
     toolbox: Toolbox
     make_id: Callable[[str], str]
     lead_ms: int
-    end_call: Callable[[str, EndReason], Awaitable[None]]
-    """A call is over though no webhook has said so yet."""
+    end_call: Callable[[str, EndReason, int], Awaitable[None]]
+    """A call is over though no webhook has said so yet: its stream of this generation has."""
     now: Callable[[], float]
     """Unix seconds: times of calls, which outlive a process. The pacer has a clock of its own."""
     gate: Gate

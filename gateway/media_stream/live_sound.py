@@ -75,6 +75,9 @@ class LiveSound:
         keep = max(0, position - self._head)
         del self._agent[keep * self._line.encoding.bytes_per_sample :]
 
+    def returned(self, position: int, now_s: float) -> None:
+        """Too late for who hears it live."""
+
     def _look(self, now_s: float) -> None:
         """The caller may be muted, and the agent speaks."""
         if self._heard_at_s is None:

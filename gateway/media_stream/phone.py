@@ -93,6 +93,8 @@ class Phone:
     def marked(self, name: str) -> None:
         """A mark came back."""
         now = self._pacer.now()
+        if self._tap is not None and (position := self._playback.returned(name)) is not None:
+            self._tap.returned(position, now)
         self._tell(self._playback.marked(name, now), now, by_mark=True)
 
     async def write(self) -> None:

@@ -147,6 +147,12 @@ class Playback:
             self._marks.append(position - self._rate * now)
         return position
 
+    def returned(self, name: str) -> int | None:
+        """The position of a mark that the last flush has overtaken; None for any other."""
+        generation, _, position_text = name.partition(":")
+        is_position = len(position_text) <= LONGEST_POSITION_DIGITS and position_text.isdecimal()
+        return int(position_text) if generation == f"g{self._generation - 1}" and is_position else None
+
     def overdue_s(self, now: float) -> float:
         """How long a mark has been missing for sound that must have been played, where marks used to come."""
         return max(0.0, (self._clock(now) - self._acknowledged) / self._rate) if self._has_marks else 0.0

@@ -88,16 +88,24 @@ class Reader:
         try:
             if self._direct is not None:
                 self._direct.listen(self._hear_frame)
-            async with asyncio.TaskGroup() as tasks:
-                receiving = tasks.create_task(self._receive_all())
-                end = await self._end
-                receiving.cancel()
-            return end
+            return await self._until_end()
+        except asyncio.CancelledError as cancelled:
+            cancelled.__traceback__ = None  # in it stands a frame of the group, which holds this very task
+            raise
         finally:
             if not self._end.done():
                 self._end.cancel()
             self._metrics.frames_in.inc(self._uncounted)
             self._engine.stop()
+            if self._direct is not None:
+                self._direct.listen(_pass_over)  # the socket outlives the stream, and must not keep it
+
+    async def _until_end(self) -> StreamEnd:
+        async with asyncio.TaskGroup() as tasks:
+            receiving = tasks.create_task(self._receive_all())
+            end = await self._end
+            receiving.cancel()
+        return end
 
     async def _receive_all(self) -> None:
         """What does not come directly: the end of the socket at least."""
@@ -161,3 +169,7 @@ class Reader:
             log.warning("bad frame on the media stream: %s", reason)
         self._bad_frames += 1
         return self._bad_frames > MOST_BAD_FRAMES
+
+
+def _pass_over(_frame: bytes | bytearray) -> None:
+    """A frame that came when all was over."""

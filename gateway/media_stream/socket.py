@@ -28,17 +28,25 @@ class MediaSocket:
         self._exchange = exchange
         self._streams: dict[str, Stream] = {}
         """The last stream begun of each call, by CallSid, for as long as it lives."""
+        self._here: set[Stream] = set()
+        """All that were let in, those too that have not begun."""
 
     def stream_of(self, call_sid: str) -> Stream | None:
         """The stream of a call, if one is open here."""
         stream = self._streams.get(call_sid)
         return stream if stream is not None and stream.is_open else None
 
+    @property
+    def coming(self) -> int:
+        """Streams that were let in, and whose conversation has not begun."""
+        return sum(stream.is_coming for stream in self._here)
+
     async def move_all(self, *, at_once: bool) -> None:
-        """Until other workers have all calls that stream here, or nobody has."""
-        async with asyncio.TaskGroup() as moves:
-            for stream in tuple(self._streams.values()):
-                moves.create_task(stream.move(at_once=at_once))
+        """Until other workers have all calls that stream here, or nobody has; also those that come in meanwhile."""
+        while streams := [stream for stream in self._here if not stream.is_superseded]:
+            async with asyncio.TaskGroup() as moves:
+                for stream in streams:
+                    moves.create_task(stream.move(at_once=at_once))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._exchange
@@ -57,5 +65,11 @@ class MediaSocket:
             return
         with about(call.call_sid):
             await send({"type": "websocket.accept"})
-            direct = scope.get("extensions", {}).get(EXTENSION)
-            await Stream(exchange, self._streams, call, receive, send, direct).run()
+            # Taken out: the connection holds its scope, and would hold itself by it for ever.
+            direct = scope.get("extensions", {}).pop(EXTENSION, None)
+            stream = Stream(exchange, self._streams, call, receive, send, direct)
+            self._here.add(stream)
+            try:
+                await stream.run()
+            finally:
+                self._here.discard(stream)

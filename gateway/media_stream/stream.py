@@ -34,6 +34,7 @@ from gateway.media_stream.taps import Taps
 from gateway.media_stream.timeline import Timeline
 from gateway.realtime.directory import LiveSession
 from gateway.recordings.recording import Recording
+from gateway.recordings.switch import Switch
 from pipeline.audio.formats import PCMU
 from pipeline.commands import HangUp
 from pipeline.engine import Engine
@@ -92,6 +93,9 @@ class Stream:
         self._engine: Engine | None = None
         self.steering: Steering | None = None
         """Carries out what is asked of the call from outside; None before a conversation is held."""
+        self.switch: Switch | None = None
+        """Pauses the recording; None where calls are not recorded."""
+        self._recording: Recording | None = None
         self.taps = Taps()
         self.line = PCMU
         """How the sound is written that those hear."""
@@ -108,10 +112,22 @@ class Stream:
         return self._engine is not None and self._engine.is_running
 
     @property
-    def _is_superseded(self) -> bool:
+    def is_coming(self) -> bool:
+        """It was let in, and no conversation has been held on it so far."""
+        return self._engine is None and not self._is_settled.is_set()
+
+    @property
+    def is_superseded(self) -> bool:
+        """A newer one was offered: this one has nothing more to say."""
         return self._call.generation != self._generation
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._is_settled.set()
+
+    async def _run(self) -> None:
         start = await self._await_start()
         if start is None:
             await self._close(1008)
@@ -136,8 +152,7 @@ class Stream:
                     hang_up, end = await self._converse(start, attended)
                     await self._settle(hang_up, end)
             finally:
-                self._is_settled.set()
-                if self._streams[self._call.call_sid] is self:
+                if self._streams.get(self._call.call_sid) is self:
                     del self._streams[self._call.call_sid]
                     self._exchange.gate.release(self._call.call_sid)
 
@@ -157,10 +172,9 @@ class Stream:
 
     async def move(self, *, at_once: bool) -> None:
         """Let another worker go on with the call: when nobody speaks and nothing is owed, or at once."""
-        if not at_once:
-            # Silence is many things at once, and none of them is an event; few calls are moved in a process's life.
-            while self.is_open and not self._is_quiet:  # noqa: ASYNC110
-                await asyncio.sleep(MOVE_LOOK_S)
+        # Silence is many things at once, and none of them is an event; few calls are moved in a process's life.
+        while not self._is_settled.is_set() and not (self.is_open and (at_once or self._is_quiet)):  # noqa: ASYNC110
+            await asyncio.sleep(MOVE_LOOK_S)
         if self.is_open:
             self._is_moving = True
             self._stop()
@@ -175,6 +189,8 @@ class Stream:
             self._engine.stop()
 
     def _snapshot(self) -> Snapshot | None:
+        if self._recording is not None:  # whoever goes on with the call must not record what nobody may keep
+            self._call.is_recording_paused = self._recording.is_paused_from_outside
         return self._call.snapshot if self._engine is None else self._engine.session.snapshot()
 
     async def _await_start(self) -> messages.Start | None:
@@ -203,14 +219,18 @@ class Stream:
 
     async def _converse(self, start: messages.Start, attended: Attended) -> tuple[HangUp | None, StreamEnd | None]:
         """Hold the conversation; how we ended it, or how the stream did."""
-        if self._is_superseded:
+        if self.is_superseded:
             return None, None
-        recorder, call, now = self._exchange.recorder, self._call, self._exchange.now
+        recorder, call, now = self._exchange.recorder, self._call, self._exchange.pacer.now
         if recorder is None:
             return await self._talk(start, attended, None)
+        age_s = call.seconds(self._exchange.now())
+        switch = self.switch = Switch(call, self._exchange.store, attended, self._exchange.now)
         with recorder.recorded(
-            call.call_sid, self._generation, start.stream_sid, start.audio_format, call.seconds(now()), now
+            call.call_sid, self._generation, start.stream_sid, start.audio_format, age_s, now, switch.note
         ) as recording:
+            self._recording = recording
+            switch.take(recording)
             with self.taps.attached(recording):
                 return await self._talk(start, attended, recording)
 
@@ -256,7 +276,7 @@ class Stream:
             end_of_turn=exchange.end_of_turn,
             facts=call.facts,
             phrasebook=exchange.phrasebook,
-            hush=recording.hushed if recording is not None else nullcontext,
+            hush=self.switch.hushed if self.switch is not None and recording is not None else nullcontext,
         )
         phone.report_to(engine.report)
         engine.watch(lambda event: attended.touch() if type(event) in WORTH_KEEPING else None)
@@ -285,7 +305,7 @@ class Stream:
             hang_up = HangUp(reason="error", farewell=exchange.agent.apology)
         phone.close()
         if not self._is_late:
-            call.snapshot = session.snapshot()
+            call.snapshot = self._snapshot()
         self._is_over.set()
         usual = "moved" if self._is_moving else "stalled"
         chronicle.end(hang_up.reason if hang_up else end.value if end else usual)
@@ -295,7 +315,7 @@ class Stream:
         """What becomes of the call now that its stream is over. Others know of it before Twilio asks them."""
         exchange, call, now_s = self._exchange, self._call, self._exchange.now()
         log.info("= stream over: %s", hang_up.reason if hang_up else "moved" if self._is_moving else end)
-        if self._is_superseded:
+        if self.is_superseded:
             await self._close(1008)  # what it came to concerns nobody: the call goes on elsewhere
         elif not call.is_live:
             await self._close(1000)  # its end was told already, here or to another worker
@@ -305,7 +325,7 @@ class Stream:
             await exchange.store.keep(call)
             await self._close(1000)
         elif end is StreamEnd.STOPPED:
-            await exchange.end_call(call.call_sid, EndReason.CALLER_HUNG_UP)
+            await exchange.end_call(call.call_sid, EndReason.CALLER_HUNG_UP, self._generation)
         elif end is None and self._is_moving:
             call.leave_stream(self._generation, now_s)
             await exchange.store.keep(call)

@@ -25,5 +25,10 @@ class Tap(Protocol):
         ...
 
     def flushed(self, position: int, now_s: float) -> None:
-        """What was behind `position` is thrown away, and is not heard."""
+        """What was behind `position`, by our estimate, is thrown away, and is not heard."""
+        ...
+
+    def returned(self, position: int, now_s: float) -> None:
+        """A mark came back after a flush, for the sound sent before it that ended at `position`: it was played, or
+        the `clear` has arrived."""
         ...

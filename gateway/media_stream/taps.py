@@ -46,3 +46,7 @@ class Taps:
     def flushed(self, position: int, now_s: float) -> None:
         for tap in self._taps:
             tap.flushed(position, now_s)
+
+    def returned(self, position: int, now_s: float) -> None:
+        for tap in self._taps:
+            tap.returned(position, now_s)

@@ -424,6 +424,9 @@ class Ledger:
     def flushed(self, position: int, now_s: float) -> None:
         self.lines.append(("flushed", position))
 
+    def returned(self, position: int, now_s: float) -> None:
+        self.lines.append(("returned", position))
+
 
 async def test_whoever_listens_in_is_told_what_was_sent_and_played_and_thrown_away() -> None:
     ledger = Ledger()
@@ -432,6 +435,7 @@ async def test_whoever_listens_in_is_told_what_was_sent_and_played_and_thrown_aw
         call.phone.marked(f"g0:{PIECE}")
         call.phone.marked("g7:1")
         position = call.phone.flush()
+        call.phone.marked(f"g0:{2 * PIECE}")
         call.speak(sound(PIECE_MS))
         await asyncio.sleep(PIECE_MS / 1000 + MARKS_MISSING_S + 2 * TICK_S)
     assert ledger.lines == [
@@ -439,6 +443,7 @@ async def test_whoever_listens_in_is_told_what_was_sent_and_played_and_thrown_aw
         ("sent", PIECE, 2 * PIECE),
         ("played", PIECE, True),
         ("flushed", position),
+        ("returned", 2 * PIECE),
         ("sent", PIECE, position + PIECE),
         ("played", position + PIECE, False),
     ]

@@ -175,7 +175,8 @@ class House:
             )
         )
 
-    async def _end_call(self, call_sid: str, reason: EndReason) -> None:
+    async def _end_call(self, call_sid: str, reason: EndReason, generation: int) -> None:
+        assert generation == 1, "no test here hangs up on a later stream"
         self.ended.append((call_sid, reason))
 
     async def call(self) -> Call:
@@ -504,6 +505,46 @@ async def test_a_stream_that_does_not_end_in_time_is_not_waited_for_and_changes_
         await second.return_marks()
         await second.hang_up()
         assert history(call) != ()
+
+
+async def test_a_stream_that_outlives_the_newer_one_ends_in_good_order() -> None:
+    stays = asyncio.Event()
+
+    async def slow(_arguments: Mapping[str, Any], _controls: CallControls) -> ToolResult:
+        await stays.wait()
+        return ToolResult("{}")
+
+    tool = Tool(FunctionTool("slow", "Takes its time.", {"type": "object"}), slow)
+    async with house(ToolRequest("call_1", "slow", "{}"), tools=(tool,)) as (here, call):
+        first = await here.stream()
+        await make_sound(first, VOICE_BYTE, 400, 0)
+        await make_sound(first, PCMU.silence, 1_000, 400)
+        second = await here.stream()
+        await asyncio.sleep(2 * GIVE_WAY_LIMIT_S)
+        await second.hang_up()
+        stays.set()
+        await first.over()
+        assert (first.closed_with, state(call)) == (1008, CallState.INTERRUPTED)
+
+
+async def test_a_stream_that_comes_in_while_calls_are_moved_is_moved_too() -> None:
+    async with house() as (here, call):
+        socket = await here.knock(await here.offer())
+        assert here.media.coming == 1
+        moving = asyncio.create_task(here.media.move_all(at_once=True))
+        await settle()
+        await socket.say({"event": "connected"})
+        await socket.say(start())
+        await asyncio.wait_for(moving, 60)
+        await socket.over()
+        assert (socket.closed_with, state(call), here.media.coming) == (1001, CallState.MOVED, 0)
+
+
+async def test_a_socket_that_never_starts_is_not_waited_for_when_calls_are_moved() -> None:
+    async with house() as (here, call):
+        socket = await here.knock(await here.offer())
+        await asyncio.wait_for(here.media.move_all(at_once=False), 60)
+        assert (socket.closed_with, state(call)) == (1008, CallState.RINGING)
 
 
 async def test_a_stream_that_was_superseded_while_it_waited_never_begins() -> None:

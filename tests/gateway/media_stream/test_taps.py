@@ -21,6 +21,9 @@ class Tap:
     def flushed(self, position: int, now_s: float) -> None:
         self.told.append(("flushed", position, now_s))
 
+    def returned(self, position: int, now_s: float) -> None:
+        self.told.append(("returned", position, now_s))
+
 
 def test_all_who_listen_are_told_the_same_while_they_are_there() -> None:
     taps, one, two = Taps(), Tap(), Tap()
@@ -32,12 +35,14 @@ def test_all_who_listen_are_told_the_same_while_they_are_there() -> None:
             taps.sent(b"b", 1, 0.03)
             taps.played(1, 0.04, by_mark=True)
         taps.flushed(1, 0.05)
+        taps.returned(1, 0.055)
     taps.hear(b"nobody", 40, 0.06)
     assert one.told == [
         ("hear", b"a", 20, 0.02),
         ("sent", b"b", 1, 0.03),
         ("played", 1, 0.04, True),
         ("flushed", 1, 0.05),
+        ("returned", 1, 0.055),
     ]
     assert two.told == one.told[1:3]
     assert len(taps) == 0
