@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -61,6 +62,8 @@ from pipeline.responder import Cascade
 from pipeline.turn.end_of_turn import EndOfTurn
 from pipeline.turn.speech_activity import SpeechActivity
 
+log = logging.getLogger(__name__)
+
 GOODBYE_LIMIT_S = 3.0
 """For the clients of Realtime sessions to be told that the gateway stops."""
 
@@ -104,7 +107,8 @@ class Gateway:
 
     async def live_calls(self) -> int:
         """Calls and Realtime sessions here: what a gateway that is told to stop waits for."""
-        return self.desk.store.here + self.directory.seated
+        coming = self.media.socket.coming if isinstance(self.media.socket, MediaSocket) else 0
+        return self.desk.store.here + coming + self.directory.seated
 
     def can_move(self) -> bool:
         """Whether another worker is there to go on with a call."""
@@ -180,7 +184,7 @@ def create_gateway(
             EndOfTurn(settings.smart_turn_model) as end_of_turn,
             working(house.backend),
             house.tools.opened(),
-            fleet.opened(house.load) as peers.workers,
+            fleet.opened(house.load, gate.hear) as peers.workers,
             recorder.opened() if recorder else nullcontext(),
             office.opened() if office else nullcontext(),
             _chores(desk),
@@ -266,4 +270,8 @@ async def _chores(desk: FrontDesk) -> AsyncGenerator[None, None]:
 async def _sweep(desk: FrontDesk) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY_S)
-        await desk.sweep()
+        try:
+            await desk.sweep()
+        except Exception:
+            # It would end the application, and with it every call that has nothing to do with this.
+            log.exception("abandoned calls could not be swept up, by a fault of ours")

@@ -104,12 +104,17 @@ class FrontDesk:
         """Where Twilio asks when this stream has ended; names the stream, so that a late word is known as such."""
         return self.settings.http_url(f"{WAY_BACK_PATH}?generation={call.generation}")
 
-    async def end_call(self, call_sid: str, reason: EndReason) -> bool:
-        """Signs a call out. True the first time only; a reason the call was given by `finish` stands."""
+    async def end_call(self, call_sid: str, reason: EndReason, *, generation: int | None = None) -> bool:
+        """Signs a call out. True the first time only; a reason the call was given by `finish` stands.
+
+        `generation`: it is the word of this stream, which counts only while no newer one was offered.
+        """
         for _ in range(TRIES):
             try:
                 call = await self.store.find(call_sid)
-                if call is None or not await self.store.end(call, reason, self.now()):
+                if call is None or (generation is not None and call.generation > generation):
+                    return False
+                if not await self.store.end(call, reason, self.now()):
                     return False
             except Outpaced:
                 continue

@@ -70,13 +70,14 @@ class House:
             lag_ms=round(self.desk.gate.admission.lateness_s * 1000, 1),
             seen_at_s=self.desk.now(),
             version=build_version(),
+            standing=self.desk.gate.standing(),
         )
 
     def media_socket(self, activity: SpeechActivity, end_of_turn: EndOfTurn) -> MediaSocket:
         desk = self.desk
 
-        async def end_call(call_sid: str, reason: EndReason) -> None:
-            await desk.end_call(call_sid, reason)
+        async def end_call(call_sid: str, reason: EndReason, generation: int) -> None:
+            await desk.end_call(call_sid, reason, generation=generation)
 
         return MediaSocket(
             Exchange(

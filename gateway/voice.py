@@ -43,16 +43,18 @@ NOBODY_ANSWERED = "We are sorry, nobody can take your call just now. Please call
 
 DIALLED_PATH = "/twilio/dialled"
 
-ACT_BUDGET_S = 1.0
-"""How long a caller may listen to nothing while we make up our mind; Twilio gives up after 15 s."""
+ACT_BUDGET_S = 3.0
+"""How long a caller may listen to nothing while we make up our mind: a dozen operations of a Redis that needs its
+whole limit for each. To be answered late is better than the apology that ends the call; Twilio waits 15 s."""
 
 IDEMPOTENCY_HEADER = "i-twilio-idempotency-token"
 """The same in each attempt of one webhook (https://www.twilio.com/docs/usage/webhooks)."""
 
 TWIML_TYPE = "application/xml"
 
-SEAT_HOLD_S = 60.0
-"""For a call that was let in to begin its stream, here or on another worker: as long as its token is good."""
+SEAT_HOLD_S = 15.0
+"""For a call that was let in to begin its stream, here or on another worker. It takes a second or so; a later one
+finds a seat all the same, and a caller who hung up before it does not keep others out for long."""
 
 MOST_UNREMEMBERED = 20
 """Streams after which a call that nobody remembers is not given another: its count of resumes is forgotten, too."""
@@ -158,7 +160,6 @@ async def _act(
 
 async def _voice(desk: FrontDesk, form: VoiceRequest, request: Request) -> Response:
     """A call comes in; or Twilio asks again; or somebody replays an old request."""
-    await desk.sweep()
     call = await _find(desk, form.call_sid)
     if call is None:
         if form.call_status.is_final:

@@ -29,13 +29,13 @@ class RedisJournal:
 
     async def read(self, since: int = 0) -> list[JournalEvent]:
         """The events after the first `since`, as far as they are kept. Raises `RedisUnavailable`."""
-        events: list[JournalEvent] = []
+        events: list[JournalEvent | None] = []
         last = b"-"
         while True:
             more, last = await self._after(last)
             events += more
             if len(more) < MOST_AT_ONCE:
-                return events[since:]
+                return [event for event in events[since:] if event is not None]
 
     async def follow(self, since: int = 0) -> AsyncGenerator[JournalEvent, None]:
         """The events after the first `since`, as they come; ends when the call has ended."""
@@ -47,6 +47,8 @@ class RedisJournal:
                 events = []  # whoever watches goes on watching
             for event in events:
                 seen += 1
+                if event is None:
+                    continue
                 if seen > since:
                     yield event
                 if event.get("event") == LAST_EVENT:
@@ -54,7 +56,8 @@ class RedisJournal:
             if len(events) < MOST_AT_ONCE:
                 await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _after(self, last: bytes) -> tuple[list[JournalEvent], bytes]:
+    async def _after(self, last: bytes) -> tuple[list[JournalEvent | None], bytes]:
+        """The next events, None for one that is none, and the place behind them."""
         begin = last if last == b"-" else b"(" + last
         entries: list[Any] = await self._link.run(
             "XRANGE", self._key, begin, "+", "COUNT", MOST_AT_ONCE, op="journal"
@@ -67,8 +70,13 @@ def encoded_event(event: JournalEvent) -> bytes:
     return _encode(event)
 
 
-def decoded_event(fields: dict[bytes, bytes]) -> JournalEvent:
-    return _decode(fields[b"event"])
+def decoded_event(fields: dict[bytes, bytes]) -> JournalEvent | None:
+    """None for what is no event: another version may have written it."""
+    try:
+        event = _decode(fields[b"event"])
+    except (KeyError, msgspec.MsgspecError):
+        return None
+    return event if "event" in event else None
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

@@ -12,10 +12,10 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from gateway.calls.call import Call, EndReason
+from gateway.calls.call import Call, CallState, EndReason
 from gateway.calls.journal import Journal, JournalEvent, Reading
 from gateway.calls.keys import ANSWER_TTL_S, ENDED_TTL_S, LIVE_TTL_S, ONCE_TTL_S, Keys
 from gateway.calls.media_tokens import MediaTokens
@@ -27,7 +27,7 @@ from gateway.calls.store import ABANDONED_AFTER_S, SWEEP_EVERY_S, Attended, last
 from gateway.calls.talk import Written, talk_of
 from gateway.credentials.once import Once
 from gateway.errors import Outpaced, StoreUnavailable, TokenRefused
-from gateway.redis.link import RedisLink, RedisUnavailable
+from gateway.redis.link import RedisLink, RedisRefused, RedisUnavailable
 from gateway.redis.script import Command, Word
 from pipeline.snapshot import Snapshot
 
@@ -41,6 +41,12 @@ ARRIVAL_LOOK_S: Final = 0.25
 
 MOST_LISTED: Final = 1_000
 """Calls that a list shows."""
+
+LISTED: Final = ("facts", "state", "generation", "revision", "holder")
+"""What is read of them: without their conversations, which nobody could fetch at once."""
+
+OUTAGE_GRACE_S: Final = 20.0
+"""After Redis was away, so long no call is taken for abandoned: each worker has to say first which ones live."""
 
 
 class RedisStore:
@@ -103,14 +109,14 @@ class RedisStore:
             sids = [name.decode() for named in listed if isinstance(named, list) for name in named]
             others = [sid for sid in dict.fromkeys(sids) if sid not in here]
             read = await self._link.batch(
-                [Command("HGETALL", (self._keys.call(sid),)) for sid in others], op="list"
+                [Command("HMGET", (self._keys.call(sid), *LISTED)) for sid in others], op="list"
             )
         except RedisUnavailable:
             return list(here.values())
         found = [
             call
-            for sid, fields in zip(others, read, strict=True)
-            if isinstance(fields, dict | list) and fields and (call := self._call(sid, fields)) is not None
+            for sid, values in zip(others, read, strict=True)
+            if isinstance(values, list) and (call := self._listed(sid, values)) is not None
         ]
         return sorted((*here.values(), *found), key=lambda call: call.started_at_s)
 
@@ -165,28 +171,33 @@ class RedisStore:
         args: list[Word] = [ticket.generation, self._worker_id, ONCE_TTL_S * 1000]
         try:
             answer, *fields = await self._link.script(CLAIM, keys, args)
-        except RedisUnavailable:
+        except RedisUnavailable as error:
             answer, fields = b"missing", []
+            if isinstance(error, RedisRefused):  # it is full, and can still be read
+                with suppress(StoreUnavailable):
+                    fields = [await self._read(call_sid)]
         if answer in (b"used", b"superseded", b"ended"):
             raise TokenRefused("used" if answer == b"used" else "expired")
-        held = self.copies.held(call_sid)
-        call = held.call if held is not None else self._call(call_sid, fields[0]) if fields else None
+        call = self._known(call_sid, self._call(call_sid, fields[0]) if fields and fields[0] else None)
         if call is None:
-            # Redis is away, or has forgotten: the token is ours all the same.
-            call = self._recalled(call_sid, ticket.generation, now_s)
+            # Nobody knows it, and the token is ours all the same; `start` will say who calls.
+            call = Call.forgotten(call_sid, ticket.generation, now_s)
+        if ticket.generation < call.generation or call.state in (CallState.ENDING, CallState.ENDED):
+            raise TokenRefused("expired")
+        while call.generation < ticket.generation:  # the offer was made elsewhere, or could not be written
+            call.offer_stream("", now_s)
         call.token = None
         return call
 
-    def _recalled(self, call_sid: str, generation: int, now_s: float) -> Call:
-        """Of a call that was here before, what was said is known. Of others, `start` will say who calls."""
-        call = self.copies.remembered(call_sid)
-        if call is None or generation < call.generation:
-            return Call.forgotten(call_sid, generation, now_s)
-        if not call.is_live:
-            raise TokenRefused("expired")
-        while call.generation < generation:
-            call.offer_stream("", now_s)
-        return call
+    def _known(self, call_sid: str, read: Call | None) -> Call | None:
+        """Of a call that streams here, memory knows best, though not how often others had to offer it a stream;
+        of one that streamed here lately, it is good enough."""
+        held = self.copies.held(call_sid)
+        if held is None:
+            return read or self.copies.remembered(call_sid)
+        if read is not None:
+            held.call.resumed_at_s = read.resumed_at_s
+        return held.call
 
     @asynccontextmanager
     async def attend(
@@ -250,6 +261,7 @@ class RedisStore:
             )  # fmt: skip
             ended = [await self._abandon(name.decode(), now_s) for name in silent]
         except (RedisUnavailable, StoreUnavailable):
+            self._swept_at_s = now_s + OUTAGE_GRACE_S
             return []
         return [call for call in ended if call is not None]
 
@@ -274,6 +286,8 @@ class RedisStore:
             return None
         if call is not None and not call.is_live and not await self.recorded(call):
             return None  # who ended it was gone before its record was safe; the next sweep asks again
+        if call is not None and await self._streams_elsewhere(call):
+            return None
         try:
             if call is not None and await self.end(call, EndReason.ABANDONED, now_s):
                 return call
@@ -281,6 +295,17 @@ class RedisStore:
             return None  # it lives
         await self._link.run("ZREM", self._keys.live, call_sid, op="sweep")
         return None
+
+    async def _streams_elsewhere(self, call: Call) -> bool:
+        """On a worker that lives: whatever the clocks say, it will notice itself what it has lost."""
+        if call.state is not CallState.STREAMING or call.holder in ("", self._worker_id):
+            return False
+        return bool(await self._link.run("EXISTS", self._keys.worker(call.holder), op="sweep"))
+
+    def _listed(self, call_sid: str, values: list[bytes | None]) -> Call | None:
+        pairs = zip(LISTED, values, strict=True)
+        fields = {name.encode(): value for name, value in pairs if value is not None}
+        return self._call(call_sid, fields) if fields else None
 
     async def _put(self, call: Call, *, was_known: bool) -> bytes:
         """Raises `StoreUnavailable`."""

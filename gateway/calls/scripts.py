@@ -30,29 +30,31 @@ return {'kept', kept}
 SAVE: Final = Script(
     "save",
     """
--- KEYS: call, journal. ARGV: generation, holder, '1' if all there is to keep is in here, state, facts, ttl_ms,
--- most events, number of fields to delete, those fields, number of fields to set, those fields and values, then
--- events for the journal.
+-- KEYS: call, journal. ARGV: generation, holder, generation of its own stream (behind the first, if it has itself
+-- offered the next), '1' if all there is to keep is in here, state, facts, ttl_ms, most events, number of fields to
+-- delete, those fields, number of fields to set, those fields and values, then events for the journal.
 -- Returns 'kept', 'missing' (nothing written: send all), 'superseded', or 'ended' (of which only the events are).
 local generation = redis.call('HGET', KEYS[1], 'generation')
 if not generation then
-  if ARGV[3] ~= '1' then return 'missing' end
+  if ARGV[4] ~= '1' then return 'missing' end
   redis.call('HSET', KEYS[1], 'revision', 1)
 elseif tonumber(generation) > tonumber(ARGV[1]) then
   return 'superseded'
+elseif tonumber(generation) > tonumber(ARGV[3]) and redis.call('HGET', KEYS[1], 'holder') ~= ARGV[2] then
+  return 'superseded'
 end
-local at = 9 + tonumber(ARGV[8])
+local at = 10 + tonumber(ARGV[9])
 local set = tonumber(ARGV[at])
-for i = at + 1 + set, #ARGV do redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[i]) end
+for i = at + 1 + set, #ARGV do redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'event', ARGV[i]) end
 local before = redis.call('HGET', KEYS[1], 'state')
 if before == 'ended' and redis.call('HGET', KEYS[1], 'ended_by') ~= ARGV[2] then return 'ended' end
-if ARGV[4] == 'ended' then redis.call('HSET', KEYS[1], 'ended_by', ARGV[2]) end
-if before ~= ARGV[4] or generation ~= ARGV[1] then redis.call('HINCRBY', KEYS[1], 'revision', 1) end
-redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'holder', ARGV[2], 'state', ARGV[4], 'facts', ARGV[5])
-if at > 9 then redis.call('HDEL', KEYS[1], unpack(ARGV, 9, at - 1)) end
+if ARGV[5] == 'ended' then redis.call('HSET', KEYS[1], 'ended_by', ARGV[2]) end
+if before ~= ARGV[5] or generation ~= ARGV[1] then redis.call('HINCRBY', KEYS[1], 'revision', 1) end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'holder', ARGV[2], 'state', ARGV[5], 'facts', ARGV[6])
+for i = 10, at - 1 do redis.call('HDEL', KEYS[1], ARGV[i]) end
 for i = at + 1, at + set, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
 return 'kept'
 """,
 )

@@ -17,11 +17,12 @@ from typing import Final
 
 from gateway.calls.call import Call, CallState, EndReason
 from gateway.calls.journal import Journal
-from gateway.calls.keys import ENDED_TTL_S, LIVE_TTL_S, WITNESS_TTL_S, Keys
+from gateway.calls.keys import ENDED_TTL_S, LIVE_TTL_S, Keys
 from gateway.calls.record import facts_of
 from gateway.calls.redis_journal import encoded_event
 from gateway.calls.scripts import SAVE
 from gateway.calls.talk import Difference, Written, difference
+from gateway.calls.witness import Marks, Witness
 from gateway.redis.link import RedisLink, RedisUnavailable
 from gateway.redis.script import ScriptCall, Word
 from pipeline.snapshot import Snapshot
@@ -47,6 +48,9 @@ after a farewell nobody minds the silence."""
 KEPT_AFTER_S: Final = 30.0
 """How long what could not be written of a call is kept, after its stream has ended."""
 
+MOST_BYTES_AT_ONCE: Final = 1024 * 1024
+"""Of one round trip: an operation has 0.2 s, and a Redis far away a slow line."""
+
 MOST_AT_ONCE: Final = 100
 """Calls in one round trip: some milliseconds of encoding, and less than an operation may take in Redis."""
 
@@ -60,6 +64,8 @@ class Held:
     """What was said, as it stands; None before anything was."""
     lost: Callable[[], None]
     """Told once that the call goes on elsewhere, or is over."""
+    stream: int = field(init=False)
+    """The generation of its stream; the call's own is ahead of it once the next one is offered."""
     journal: Journal = field(default_factory=Journal)
     written: Written = field(default_factory=Written)
     facts: bytes = b""
@@ -76,11 +82,23 @@ class Held:
     """Its stream is over: until when it is kept for what is still to be written. None: it streams."""
     is_lost: bool = False
     """Another worker has a newer stream of the call, or was quicker to end it."""
+    is_faulty: bool = False
+    """Its copy could not be made, which was said."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    marks: Marks = field(default_factory=Marks)
+    """How many events were told, and when."""
+
+    def __post_init__(self) -> None:
+        self.stream = self.call.generation
 
     @property
     def is_settled(self) -> bool:
         return self.done >= self.wanted
+
+    def kept_until(self, number: int) -> None:
+        """Redis has lost what was written after that round trip."""
+        self.written, self.facts, self.told = Written(), b"", self.marks.told_by(number)
+        self.is_forgotten = self.is_forgotten or not number
 
 
 class SpareCopies:
@@ -95,7 +113,7 @@ class SpareCopies:
         self._dirty: dict[str, Held] = {}
         self._wake = asyncio.Event()
         self._told_alive_at_s = float("-inf")
-        self._has_witness = False
+        self._witness = Witness(keys.witness(worker_id), first=round(now() * 1000))
 
     def __len__(self) -> int:
         """Calls that stream here."""
@@ -144,6 +162,7 @@ class SpareCopies:
         before = self._held.get(call_sid)
         if before is not None:  # a stream of the call here before: what was not written of it yet, is not lost
             held.journal, held.told, held.written = before.journal, before.told, before.written
+            held.marks = before.marks
             held.facts, held.is_forgotten = b"", before.is_forgotten
         self._held[call_sid] = held
         self.touch(call_sid)
@@ -170,6 +189,7 @@ class SpareCopies:
                 while self._dirty:
                     await self._write()
             except RedisUnavailable:
+                look_at_s = 0.0  # before anything is written again: it may be another Redis by then
                 await asyncio.sleep(RETRY_S)
 
     def _look(self) -> None:
@@ -188,15 +208,22 @@ class SpareCopies:
         """A call of which nothing changes writes nothing, and would not notice that Redis has forgotten it."""
         if not self._held:
             return
-        key = self._keys.witness(self._worker_id)
-        before = await self._link.run("SET", key, "1", "EX", WITNESS_TTL_S, "GET", op="witness")
-        if before is None and self._has_witness:
-            log.warning("Redis has forgotten what it was told: %d calls are written anew", len(self._held))
-            for call_sid, held in self._held.items():
-                held.is_forgotten = True
-                self._dirty[call_sid] = held
-            self._told_alive_at_s = float("-inf")
-        self._has_witness = True
+        (before,) = await self._link.batch([self._witness.next()], op="witness")
+        if isinstance(before, Exception):
+            raise before
+        self._make_good(before)
+
+    def _make_good(self, before: int) -> None:
+        """What Redis has lost is written anew."""
+        known = self._witness.heard(before)
+        if known is None:
+            return
+        words = "its last moments" if known else "everything"
+        log.warning("Redis has lost %s: %d calls are written anew", words, len(self._held))
+        for call_sid, held in self._held.items():
+            held.kept_until(known)
+            self._dirty[call_sid] = held
+        self._told_alive_at_s = float("-inf")
 
     async def _tell_alive(self) -> None:
         now_s = self._now()
@@ -209,10 +236,18 @@ class SpareCopies:
 
     async def _write(self) -> None:
         """What has changed of some calls. Raises `RedisUnavailable` with everything still to be written."""
-        batch = [self._dirty.pop(call_sid) for call_sid in tuple(self._dirty)[:MOST_AT_ONCE]]
-        writes = [write for held in batch if (write := self._write_of(held)) is not None]
+        writes: list[_Write] = []
+        size_bytes = 0
+        while self._dirty and len(writes) < MOST_AT_ONCE and size_bytes < MOST_BYTES_AT_ONCE:
+            call_sid = next(iter(self._dirty))
+            if (write := self._perhaps_write_of(self._dirty.pop(call_sid))) is not None:
+                writes.append(write)
+                size_bytes += write.size_bytes
+        if not writes:
+            return
         try:
-            answers = await self._link.batch([write.script for write in writes], op="save") if writes else []
+            scripts = [*(write.script for write in writes), self._witness.next()]
+            *answers, before = await self._link.batch(scripts, op="save")
         except RedisUnavailable:
             self._dirty.update((write.held.call.call_sid, write.held) for write in writes)
             raise
@@ -223,8 +258,20 @@ class SpareCopies:
                 failure = answer
             else:
                 self._follow(write, bytes(answer))
+        if isinstance(before, int):
+            self._make_good(before)
         if failure is not None:
             raise RedisUnavailable(f"a call could not be saved: {failure}") from failure
+
+    def _perhaps_write_of(self, held: Held) -> _Write | None:
+        try:
+            return self._write_of(held)
+        except Exception:
+            # One call's fault must not leave all the others without a copy.
+            if not held.is_faulty:
+                held.is_faulty = True
+                log.exception("the spare copy of a call cannot be made: %s", held.call.call_sid)
+            return None
 
     def _write_of(self, held: Held) -> _Write | None:
         """None if Redis has it all."""
@@ -240,7 +287,7 @@ class SpareCopies:
             return None
         ttl_s = LIVE_TTL_S if call.is_live else ENDED_TTL_S
         args: list[Word] = [
-            call.generation, self._worker_id, int(held.is_forgotten), call.state.value, facts_of(call),
+            call.generation, self._worker_id, held.stream, int(held.is_forgotten), call.state.value, facts_of(call),
             ttl_s * 1000, Journal.LIMIT_EVENTS, len(change.gone), *change.gone, len(change.set), *change.set,
             *(encoded_event(event) for event in events),
         ]  # fmt: skip
@@ -252,6 +299,7 @@ class SpareCopies:
         match answer:
             case b"kept":
                 held.written, held.facts, held.told = write.after, write.facts, write.told
+                held.marks.note(self._witness.number, write.told)
                 if held.is_forgotten:
                     held.is_forgotten = False
                     self._told_alive_at_s = float("-inf")  # Redis has forgotten that, too
@@ -290,3 +338,7 @@ class _Write:
     facts: bytes
     told: int
     wanted: int
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(word) for word in self.script.args if isinstance(word, bytes))

@@ -34,8 +34,8 @@ ENDED_LIMIT_CALLS = 10_000
 ABANDONED_AFTER_S = 120.0
 """A call without a stream for this long is over: Twilio gives a webhook 15 s and goes on at once."""
 
-CALL_LIFE_S = 4 * 3600.0 + ABANDONED_AFTER_S
-"""Twilio ends a call after four hours (https://www.twilio.com/docs/voice/api/call-resource)."""
+CALL_LIFE_S = 24 * 3600.0 + ABANDONED_AFTER_S
+"""Twilio ends a call after four hours, or after a day where an account has asked for it."""
 
 SWEEP_EVERY_S = 5.0
 """The most often a sweep looks at every call."""

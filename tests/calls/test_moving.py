@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
 
+from gateway import logs
 from gateway.calls.call import EndReason as Ended
 from pipeline.resumption import BROKEN
 from simulator.call_result import EndReason, Happening
-from simulator.caller import HangUp, Listen, Say, Wait
+from simulator.caller import Dtmf, HangUp, Listen, Say, Wait
 from simulator.chronicle import Listener
 from tests.calls.fleet import Fleet, running_fleet
 from tests.calls.support import cascade, clip, happened, spoken
@@ -120,3 +122,26 @@ async def test_moves_do_not_count_as_a_line_that_keeps_breaking() -> None:
 def parts_of_the_answer(model: FakeModel) -> list[str]:
     """What the agent said before and after the break, as its second prompt has it."""
     return [words for role, words in spoken(model.prompts[1]) if role == "assistant"][-2:]
+
+
+@pytest.mark.parametrize("act", ["cut off", "move at once"])
+async def test_no_log_line_of_a_call_that_moves_has_its_number_or_what_was_keyed_in(act: str) -> None:
+    canary, keys = "+14155559876", "86429753"
+    output = io.StringIO()
+    async with running_fleet(2, providers=cascade(model=FakeModel(LONG, "You are welcome."))) as fleet:
+        undo = logs.configure("debug", "text", output=output)
+        try:
+            listen = after_agent(fleet, act, seconds=1.0)
+            steps = (*STEPS[:3], Dtmf(keys), Listen(quiet_ms=300), Dtmf(keys), *STEPS[3:])
+            result = await fleet.call(*steps, listener=listen, from_number=canary)
+            await fleet.redis.ask("CONFIG", "SET", "maxmemory", "1")
+            assert await fleet.workers[0].store.find(result.call_sid) is not None
+        finally:
+            undo()
+        journal = await fleet.journal(result.call_sid)
+    assert len(result.stream_sids) == 2
+    lines = output.getvalue()
+    assert "stream begins" in lines
+    for secret in (canary, canary[1:], canary[-7:], keys):
+        assert secret not in lines
+    assert canary not in str(journal)

@@ -28,6 +28,7 @@ from gateway.app import (
 from gateway.backend import cascade_of
 from gateway.calls.call import Call, EndReason
 from gateway.calls.load_sensor import PERIOD_S
+from gateway.calls.standing import Standing, put_together
 from gateway.calls.store import ABANDONED_AFTER_S
 from gateway.house import build_version
 from gateway.operations import metrics_app
@@ -81,7 +82,7 @@ def test_it_is_healthy_as_long_as_it_answers() -> None:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_it_is_ready_until_it_is_full_and_no_more_once_it_drains() -> None:
+def test_alone_it_is_ready_full_or_not_and_no_more_once_it_drains() -> None:
     house = gateway(max_calls=2)
     with answering(house) as client:
         seen: list[tuple[int, object]] = []
@@ -96,9 +97,21 @@ def test_it_is_ready_until_it_is_full_and_no_more_once_it_drains() -> None:
         assert seen == [
             (200, {"status": "ready", "calls": 0, "sessions": 0}),
             (200, {"status": "ready", "calls": 1, "sessions": 0}),
-            (503, {"status": "full", "calls": 2, "sessions": 0}),
+            (200, {"status": "full", "calls": 2, "sessions": 0}),  # who else should speak to callers?
             (503, {"status": "draining", "calls": 2, "sessions": 0}),
         ]
+
+
+def test_full_it_is_not_ready_while_two_others_have_room() -> None:
+    house = gateway(max_calls=1)
+    with answering(house) as client:
+        seen: list[tuple[int, str]] = []
+        for spare in (2, 1, 0):
+            house.desk.gate.hear(put_together([Standing(room=1)] * spare, live=2))
+            house.desk.gate.resume(CALL, line="+1")
+            answer = client.get("/readyz")
+            seen.append((answer.status_code, answer.json()["status"]))
+        assert seen == [(503, "full"), (200, "ready"), (200, "full")]
 
 
 def test_who_drains_takes_no_call_in_and_says_so_in_the_metrics() -> None:
@@ -223,6 +236,25 @@ def test_abandoned_calls_are_looked_for_every_few_seconds() -> None:
         ended, at_s = runner.run(main())
     assert ended == [CALL]
     assert ABANDONED_AFTER_S <= at_s <= ABANDONED_AFTER_S + SWEEP_EVERY_S
+
+
+def test_a_sweep_that_fails_by_a_fault_of_ours_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    async def main() -> None:
+        here = House()
+
+        async def sweep(_now_s: float) -> list[Call]:
+            tries.append(1)
+            raise ValueError("a fault of ours")
+
+        monkeypatch.setattr(here.store, "sweep", sweep)
+        async with _chores(here.desk):
+            await asyncio.sleep(2.5 * SWEEP_EVERY_S)
+
+    with asyncio.Runner(loop_factory=virtual_loop) as runner:
+        runner.run(main())
+    assert len(tries) == 2
 
 
 def test_how_late_the_event_loop_is_is_measured_all_the_time() -> None:

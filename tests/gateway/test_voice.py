@@ -372,10 +372,16 @@ class BrokenClock(Clock):
 
 
 @pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/stream-ended"])
-def test_a_caller_hears_an_apology_whatever_breaks_and_the_log_says_whose_call_it_was(path: str) -> None:
+def test_a_caller_hears_an_apology_whatever_breaks_and_the_log_says_whose_call_it_was(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = House()
     connected(house)
-    house.desk.now = BrokenClock()
+
+    async def find(_call_sid: str) -> None:
+        raise OSError("no clock")
+
+    monkeypatch.setattr(house.store, "find", find)
     output = io.StringIO()
     undo = logs.configure("error", "json", output=output)
     try:
@@ -393,6 +399,16 @@ def test_a_request_no_caller_waits_on_is_told_the_truth() -> None:
     house.desk.now = BrokenClock()
     response = house.post("/twilio/status", VOICE | {"CallStatus": "completed"})
     assert (response.status_code, response.text) == (500, "The gateway failed; its log says why.\n")
+
+
+def test_no_caller_waits_while_calls_that_others_abandoned_are_swept_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+
+    async def sweep(_now_s: float) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.store, "sweep", sweep)
+    assert verbs(house.post("/twilio/voice", VOICE)) == ["Connect", "Redirect"]
 
 
 def test_a_caller_is_not_kept_waiting_by_a_store_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,9 +35,11 @@ from gateway.front_desk import FrontDesk
 from gateway.gate import Gate
 from gateway.metrics import Metrics
 from gateway.redis import link
-from gateway.redis.link import OPEN_S, RedisLink
+from gateway.redis.link import OPEN_S, OPERATION_LIMIT_S, RedisLink
 from pipeline.events.config import SessionConfig
 from pipeline.snapshot import Snapshot
+from simulator.toxic_proxy import ToxicProxy
+from simulator.toxics import Toxics
 from tests.gateway.signed import FORM_TYPE, SETTINGS, VOICE, sign
 from tests.redis_server import RedisServer, redis_server
 
@@ -78,7 +80,7 @@ class Stream:
 class Worker:
     """One process: its store, its webhooks and its streams."""
 
-    def __init__(self, server: RedisServer, prefix: str, clock: Clock) -> None:
+    def __init__(self, server: RedisServer | _Place, prefix: str, clock: Clock) -> None:
         self.name = f"worker-{next(_names)}"
         self.link = RedisLink(server.url, now=clock)
         tokens = MediaTokens(["secret"], unix=clock)
@@ -241,11 +243,12 @@ class AnyWorker(RuleBasedStateMachine):
         sid = data.draw(st.sampled_from(sorted(worker.streams)))
         stream = worker.streams.pop(sid)
         call, now_s = stream.call, self.clock()
+        was = self.run(self.stored(sid))
 
         async def settle() -> None:
             if call.generation == stream.generation and call.is_live:
                 if how == "stopped":
-                    await worker.desk.end_call(sid, EndReason.CALLER_HUNG_UP)
+                    await worker.desk.end_call(sid, EndReason.CALLER_HUNG_UP, generation=stream.generation)
                 else:
                     if how == "hung up":
                         call.finish(EndReason.AGENT_HUNG_UP, now_s)
@@ -257,6 +260,8 @@ class AnyWorker(RuleBasedStateMachine):
             await stream.stack.aclose()
 
         self.run(settle())
+        if was[1] > stream.generation and was[0] not in (None, "ended"):
+            assert self.run(self.stored(sid))[0] != "ended", "whoever is outpaced ends nothing"
 
     @precondition(lambda self: any(worker.streams for worker in self.workers))
     @rule()
@@ -373,3 +378,27 @@ def test_a_call_never_goes_backwards_whatever_happens_where_and_when(machine: ty
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a worker is told that Redis is."""
+
+    url: str
+
+
+@pytest.mark.anyio
+async def test_a_redis_that_is_slow_in_all_it_does_costs_no_caller_the_call() -> None:
+    token_header = {"I-Twilio-Idempotency-Token": "one"}
+    async with asyncio.timeout(LIMIT_S), redis_server() as server, ToxicProxy("127.0.0.1", server.port) as proxy:
+        worker = Worker(_Place(f"redis://127.0.0.1:{proxy.port}"), "slow", Clock())
+        try:
+            worker.client.headers.update(token_header)
+            proxy.poison(down=Toxics(latency_ms=OPERATION_LIMIT_S * 1000 * 0.75))
+            form = {**VOICE, "CallSid": SIDS[0]}
+            assert "<Connect" in await worker.post("/twilio/voice", form)
+            way_back = "/twilio/stream-ended?generation=1"
+            document = await worker.post(way_back, {**form, "CallStatus": "in-progress"})
+            assert "<Connect" in document and "generation=2" in document
+        finally:
+            await worker.die()

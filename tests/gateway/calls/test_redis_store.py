@@ -2,23 +2,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from gateway.auth import SignatureCheck
+from gateway.calls.admission import Admission
 from gateway.calls.call import Call, CallState, EndReason, WayBack
 from gateway.calls.keys import ENDED_TTL_S, Keys
 from gateway.calls.media_tokens import TOKEN_LIFE_S, MediaTokens
 from gateway.calls.redis_store import RedisStore
+from gateway.calls.scripts import SAVE
+from gateway.calls.spare_copies import MOST_BYTES_AT_ONCE
 from gateway.calls.store import ABANDONED_AFTER_S, SWEEP_EVERY_S
 from gateway.errors import Outpaced, StoreUnavailable, TokenRefused
+from gateway.front_desk import FrontDesk
+from gateway.gate import Gate
+from gateway.metrics import Metrics
 from gateway.redis.link import RedisLink
 from pipeline.events.config import SessionConfig
 from pipeline.events.items import AnyItem, InputText, Message
 from pipeline.limits import USUAL
 from pipeline.snapshot import Snapshot
+from tests.gateway.signed import SETTINGS
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -246,6 +255,19 @@ async def test_what_happened_is_read_on_every_worker_to_its_last_event() -> None
         assert await one.journal(f"CA{9:032x}") is None
 
 
+async def test_what_another_version_wrote_into_a_journal_is_passed_over() -> None:
+    async with deployment() as here:
+        one = await here.worker("one", writes=False)
+        await opened(one)
+        await one.note(SID, {"event": "call.started", "at_s": 1.0})
+        for field_, value in (("event", "{"), ("event", "[]"), ("other", "{}")):
+            await here.server.ask("XADD", Keys("test").journal(SID), "*", field_, value)
+        await one.note(SID, {"event": "call.ended", "at_s": 2.0})
+        reading = await one.journal(SID)
+        assert reading is not None
+        assert [event["event"] for event in await reading.read()] == ["call.started", "call.ended"]
+
+
 async def test_a_redis_that_has_forgotten_everything_is_told_all_of_it_again() -> None:
     async with deployment() as here:
         one, two = await here.worker("one"), await here.worker("two")
@@ -395,3 +417,267 @@ async def test_of_two_workers_that_end_a_call_at_once_one_has_ended_it() -> None
                 ]
                 results = await asyncio.gather(*ends, return_exceptions=True)
                 assert results.count(True) == 1, results
+
+
+# Two workers that both believe they stream the call.
+
+
+async def streaming(store: RedisStore, token: str, here: Deployment) -> Call:
+    """The token's call, its stream begun."""
+    call = await store.claim(token, here.clock())
+    call.begin_stream(call.generation)
+    return call
+
+
+async def test_who_has_offered_the_next_stream_itself_writes_nothing_over_the_worker_that_took_it() -> None:
+    async with deployment() as here:
+        one, two, three = [await here.worker(name) for name in ("one", "two", "three")]
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        before, after = Conversation(), Conversation()
+        async with one.attend(call, before.snapshot, before.lose) as attended:
+            before.say("Where is my order?")
+            await one.copies.settle(SID)
+            # Its socket is dead and does not know it. Twilio asks, and it happens to answer that itself.
+            mine = await found(one)
+            assert mine.way_back(1, here.clock()) is WayBack.AGAIN
+            again = await streaming(two, await one.issue_token(mine, here.clock()), here)
+            async with two.attend(again, after.snapshot, after.lose):
+                after.say("It is 4 7 1 1.")
+                await two.copies.settle(SID)
+                before.say("Is anybody there?")
+                attended.journal.append({"event": "speech.started", "at_s": 2.0})
+                await one.copies.settle(SID)
+                assert (before.is_lost, one.here) == (True, 0)
+                known = await found(three)
+                assert (known.state, known.holder, told(known)) == (
+                    CallState.STREAMING,
+                    "two",
+                    ["It is 4 7 1 1."],
+                )
+        assert not after.is_lost
+
+
+async def test_a_new_stream_begins_on_the_worker_that_has_not_noticed_the_end_of_the_last_one() -> None:
+    async with deployment() as here:
+        one, two = await here.worker("one"), await here.worker("two")
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            theirs = await found(two)
+            assert theirs.way_back(1, here.clock()) is WayBack.AGAIN
+            again = await streaming(one, await two.issue_token(theirs, here.clock()), here)
+            assert (again.generation, again.state) == (2, CallState.STREAMING)
+            assert list(again.resumed_at_s) == [here.clock()], "a line that keeps breaking is still noticed"
+            assert call.generation == 2, "the stream before has nothing more to say"
+            async with one.attend(again, talk.snapshot, talk.lose):
+                await one.copies.settle(SID)
+                known = await found(two)
+                assert (known.state, known.generation, known.holder) == (CallState.STREAMING, 2, "one")
+
+
+@pytest.mark.parametrize("is_taken", [False, True], ids=["offered", "taken"])
+async def test_a_stop_that_an_outpaced_stream_hears_late_does_not_end_the_call_elsewhere(is_taken: bool) -> None:
+    async with deployment() as here, AsyncExitStack() as stack:
+        one, two = await here.worker("one"), await here.worker("two")
+        gate = Gate(admission=Admission(), now=here.clock)
+        signatures, metrics = SignatureCheck(SETTINGS), Metrics("test")
+        desk = FrontDesk(
+            settings=SETTINGS, store=one, signatures=signatures, metrics=metrics, now=here.clock, gate=gate
+        )
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            # It was stopped, and what Twilio said to its stream meanwhile is read only now.
+            theirs = await found(two)
+            assert theirs.way_back(1, here.clock()) is WayBack.AGAIN
+            token = await two.issue_token(theirs, here.clock())
+            if is_taken:
+                again = await streaming(two, token, here)
+                await stack.enter_async_context(two.attend(again, talk.snapshot, lambda: None))
+                await two.copies.settle(SID)
+            assert not await desk.end_call(SID, EndReason.CALLER_HUNG_UP, generation=1)
+            assert (await found(two)).is_live
+            assert (talk.is_lost, call.generation) == (True, 2)
+            assert await desk.end_call(SID, EndReason.COMPLETED), "whoever tells of the call itself is believed"
+
+
+async def test_that_nobody_remembers_what_was_said_is_known_to_the_worker_that_goes_on() -> None:
+    async with deployment() as here:
+        one, two = await here.worker("one", writes=False), await here.worker("two", writes=False)
+        call = Call.forgotten(SID, 1, here.clock(), from_="+14155550134", to="+1", agent="reception")
+        await one.open(call)
+        assert call.way_back(1, here.clock()) is WayBack.AGAIN
+        again = await two.claim(await one.issue_token(call, here.clock()), here.clock())
+        assert again.is_forgotten
+
+
+# A worker that gives no sign of life, and lives.
+
+
+async def test_after_redis_was_away_for_long_the_calls_of_others_are_not_taken_for_abandoned() -> None:
+    async with deployment() as here:
+        one, two = await here.worker("one", writes=False), await here.worker("two", writes=False)
+        writing = asyncio.create_task(one.copies.run())
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            here.server.stop_signal()
+            here.clock.at_s += 2 * ABANDONED_AFTER_S
+            assert await two.sweep(here.clock()) == []
+            here.server.cont()
+            await until(lambda: two._link.is_open, is_true=False)
+            here.clock.at_s += SWEEP_EVERY_S
+            # Whoever is quicker: the one that streams the call has had no time to say that it does.
+            assert await two.sweep(here.clock()) == []
+            while not await here.server.ask("EXISTS", Keys("test").call(SID)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+            assert (await found(two)).state is CallState.STREAMING
+        here.clock.at_s += 2 * ABANDONED_AFTER_S
+        assert [gone.call_sid for gone in await two.sweep(here.clock())] == [SID]
+
+
+async def test_a_worker_whose_clock_is_ahead_ends_no_call_of_one_that_lives() -> None:
+    async with deployment() as here:
+        one, two = await here.worker("one"), await here.worker("two", writes=False)
+        keys = Keys("test")
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            await here.server.ask("SET", keys.worker("one"), "{}", "EX", 60)
+            assert await two.sweep(here.clock() + 10 * ABANDONED_AFTER_S) == []
+            assert (await found(two)).is_live
+        # It has let go of the call and could not say so: then it is the one to notice.
+        await here.server.ask("HSET", keys.call(SID), "state", "streaming")
+        here.clock.at_s += 2 * ABANDONED_AFTER_S
+        assert [gone.call_sid for gone in await one.sweep(here.clock())] == [SID]
+
+
+# What is too much, or cannot be written.
+
+
+async def test_a_call_whose_copy_cannot_be_made_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Snapshot | None:
+        raise ValueError("a fault of ours")
+
+    async with deployment() as here:
+        one, two = await here.worker("one"), await here.worker("two")
+        sids = [f"CA{number:032x}" for number in range(2)]
+        first, second = [
+            await streaming(one, await one.issue_token(await opened(one, sid), here.clock()), here) for sid in sids
+        ]
+        talk = Conversation()
+        async with one.attend(first, broken, talk.lose), one.attend(second, talk.snapshot, talk.lose):
+            for words in ("Hello?", "I am still here."):
+                talk.say(words)
+                assert await one.copies.settle(sids[1])
+            assert told(await found(two, sids[1])) == ["Hello?", "I am still here."]
+    assert [record.getMessage() for record in caplog.records].count(
+        f"the spare copy of a call cannot be made: {sids[0]}"
+    ) == 1
+
+
+async def test_many_long_conversations_are_written_in_pieces_that_redis_takes_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with deployment() as here, AsyncExitStack() as stack:
+        one = await here.worker("one", writes=False)
+        sids = [f"CA{number:032x}" for number in range(8)]
+        for sid in sids:
+            call = await streaming(one, await one.issue_token(await opened(one, sid), here.clock()), here)
+            talk = Conversation()
+            talk.say("x" * MOST_BYTES_AT_ONCE)
+            await stack.enter_async_context(one.attend(call, talk.snapshot, talk.lose))
+        sizes: list[int] = []
+        batch = one._link.batch
+
+        async def weighed(calls: Sequence[Any], *, op: str = "batch") -> list[Any]:
+            sizes.append(sum(len(word) for call in calls for word in call.args if isinstance(word, bytes)))
+            return await batch(calls, op=op)
+
+        monkeypatch.setattr(one._link, "batch", weighed)
+        writing = asyncio.create_task(one.copies.run())
+        for sid in sids:
+            while not await here.server.ask("HEXISTS", Keys("test").call(sid), "talk"):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        assert max(sizes) < 2 * MOST_BYTES_AT_ONCE
+
+
+async def test_who_lists_the_calls_does_not_fetch_their_conversations() -> None:
+    async with deployment() as here, AsyncExitStack() as stack:
+        one, two = await here.worker("one"), await here.worker("two")
+        sids = [f"CA{number:032x}" for number in range(10)]
+        for sid in sids:
+            call = await streaming(one, await one.issue_token(await opened(one, sid), here.clock()), here)
+            talk = Conversation()
+            talk.say("x" * 100_000)
+            await stack.enter_async_context(one.attend(call, talk.snapshot, talk.lose))
+            await one.copies.settle(sid)
+        before = await _sent_bytes(here)
+        listed = await two.calls()
+        assert [(call.call_sid, call.state, call.holder) for call in listed] == [
+            (sid, CallState.STREAMING, "one") for sid in sids
+        ]
+        assert await _sent_bytes(here) - before < 100_000
+
+
+async def _sent_bytes(here: Deployment) -> int:
+    stats = await here.server.ask("INFO", "stats")
+    assert isinstance(stats, dict)
+    return int(stats["total_net_output_bytes"])
+
+
+async def test_however_many_items_go_at_once_the_conversation_is_written() -> None:
+    async with redis_server() as server:
+        gone = [f"item:{number}" for number in range(9_000)]
+        args: list[str | int] = [1, "one", 1, 1, "streaming", "{}", 60_000, 10, len(gone), *gone, 2, "talk", "{}"]
+        assert await server.ask("EVAL", SAVE.text, 2, "call", "journal", *args) == b"kept"
+        assert await server.ask("HGET", "call", "talk") == b"{}"
+
+
+async def test_a_call_moves_with_its_history_while_redis_is_full() -> None:
+    async with deployment() as here:
+        one, two, three = [await here.worker(name) for name in ("one", "two", "three")]
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        talk.say("Where is my order?")
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            await here.server.ask("CONFIG", "SET", "maxmemory", "1")
+            theirs = await found(two)
+            assert theirs.way_back(1, here.clock()) is WayBack.AGAIN
+            token = await two.issue_token(theirs, here.clock())
+            again = await streaming(three, token, here)
+            assert (again.generation, told(again), again.is_forgotten) == (2, ["Where is my order?"], False)
+            assert await refusal(three, token) == "used"
+            async with three.attend(again, talk.snapshot, lambda: None):
+                await here.server.ask("CONFIG", "SET", "maxmemory", "0")
+                await three.copies.settle(SID)
+                known = await found(two)
+                assert (known.holder, known.generation) == ("three", 2)
+
+
+async def test_an_offer_that_could_not_be_written_is_good_once_redis_is_back() -> None:
+    async with deployment() as here:
+        one, two = await here.worker("one"), await here.worker("two", writes=False)
+        call = await streaming(one, await one.issue_token(await opened(one), here.clock()), here)
+        talk = Conversation()
+        async with one.attend(call, talk.snapshot, talk.lose):
+            await one.copies.settle(SID)
+            theirs = await found(two)
+            assert theirs.way_back(1, here.clock()) is WayBack.AGAIN
+            here.server.stop_signal()
+            token = await two.issue_token(theirs, here.clock())
+            here.server.cont()
+            # It may not even have been heard of: Redis is as it was before.
+            await here.server.ask("HSET", Keys("test").call(SID), "generation", 1, "state", "streaming")
+            await until(lambda: two._link.is_open, is_true=False)
+            again = await streaming(two, token, here)
+            assert (again.generation, again.from_) == (2, "+14155550134")

@@ -155,6 +155,7 @@ async def test_calls_nobody_asks_for_any_more_are_swept_out() -> None:
     assert await store.sweep(ABANDONED_AFTER_S - 1) == []
     assert await store.sweep(ABANDONED_AFTER_S + SWEEP_EVERY_S) == [ringing]
     assert await store.sweep(50.0 + ABANDONED_AFTER_S) == [interrupted]
+    assert await store.sweep(20 * 3600.0) == [], "an account may have calls of a day"
     assert streaming.state is CallState.STREAMING
     assert await store.sweep(CALL_LIFE_S) == [streaming]
     assert {ringing.end_reason, interrupted.end_reason, streaming.end_reason} == {EndReason.ABANDONED}
