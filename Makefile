@@ -51,10 +51,14 @@ check: $(VENV)/.test client-environments  ## the same, installing nothing but Py
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --reruns 1 --cov --cov-report=term:skip-covered
+	$(BIN)/python -m tests.lanes --reruns 1 $(if $(filter-out no,$(COVERAGE)),--cov)
 
 # What fails is played once more, and told as RERUN: calls are played in real time, and a shared machine may stand
 # still for as long as a caller waits. What is wrong fails twice.
+# COVERAGE=no counts no lines, as on a second Python, which shows nothing of them that the first has not.
+COVERAGE ?= yes
+# Some build machines forbid it, and then every process that a test starts compiles all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 format: $(VENV)/.test  ## let ruff write what it can
 	$(BIN)/ruff format $(SOURCES)

@@ -23,6 +23,10 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Providers take whole recordings in one message."""
 
 
+GOODBYE_S = 0.1
+"""For peers to answer a close frame, and for what was begun to be written."""
+
+
 class _WebSocket(WebSocketsSansIOProtocol):
     """Inherits because uvicorn knows its protocols by their class."""
 
@@ -64,14 +68,34 @@ async def served(app: ASGIApp, *, port: int = 0) -> AsyncGenerator[str, None]:
         ws_per_message_deflate=False,
         lifespan="off",
         log_level="critical",
-        timeout_graceful_shutdown=1,
     )
+    config.load()
     server = uvicorn.Server(config)
-    async with asyncio.TaskGroup() as tasks:
-        with contextlib.closing(listening):
-            running = tasks.create_task(server._serve([listening]))
-            try:
-                yield f"127.0.0.1:{listening.getsockname()[1]}"
-            finally:
-                server.should_exit = server.force_exit = True
-                await running
+    server.lifespan = config.lifespan_class(config)
+    with contextlib.closing(listening):
+        await server.startup([listening])
+        ticking = asyncio.create_task(server.main_loop())  # the date of its answers
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            ticking.cancel()
+            await asyncio.wait((ticking,))
+            await _let_go(server)
+
+
+async def _let_go(server: uvicorn.Server) -> None:
+    """As uvicorn's own shutdown, but over as soon as everybody has left, and not at its next tick."""
+    for listener in server.servers:
+        listener.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.shutdown()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GOODBYE_S):
+            while state.connections or state.tasks:  # noqa: ASYNC110 - uvicorn has sets, and no event
+                await asyncio.sleep(0.001)
+    for connection in list(state.connections):
+        connection.transport.abort()
+    for task in list(state.tasks):
+        task.cancel()
+    await asyncio.gather(*state.tasks, return_exceptions=True)

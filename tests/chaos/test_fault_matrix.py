@@ -19,7 +19,7 @@ CALLS = 18
 
 LEAST_FAULTS = 40
 
-AT_ONCE = 6
+AT_ONCE = 9
 """Calls share one event loop with their gateways and providers: more would be late because of each other on a slow
 machine."""
 

@@ -46,9 +46,10 @@ async def test_sessions_are_opened_measured_and_ended() -> None:
         assert len(measured.lateness) == talk.received
         assert measured.own_lateness
         assert talk.round_trip
-        # Stock aiortc holds four packets back.
+        # Stock aiortc holds four packets back, and for as long as this loop, which is both ends', was late.
         assert talk.mouth_to_ear
-        assert 40 < min(talk.mouth_to_ear) < 1_000
+        late_ms = max(measured.lateness) + max(measured.own_lateness)
+        assert 40 < min(talk.mouth_to_ear) < 500 + 2 * late_ms
         await server.until("closed")
 
 

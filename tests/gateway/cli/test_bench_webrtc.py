@@ -16,6 +16,7 @@ from gateway.cli.bench_webrtc_costs import Cost
 from gateway.cli.bench_webrtc_delays import Delays
 from gateway.cli.bench_webrtc_run import Figures, Modules, Options
 from gateway.cli.bench_webrtc_table import table
+from simulator.webrtc_mark import FRAME_MS
 from tests.gateway.cli.webrtc_figures import FIGURES
 
 ROOT = Path(__file__).parents[3]
@@ -72,14 +73,16 @@ def test_a_short_real_run_shows_plausible_figures(monkeypatch: pytest.MonkeyPatc
     floor, transport, gateway, summary = [json.loads(line) for line in shown.stdout.splitlines()]
     for level in (floor, transport, gateway):
         assert (level["sessions"], level["failed"], level["first_failure"]) == (4, 0, None)
-        assert level["packets"] > 50
+        # As far apart as they were they fill their time: where a machine stands still there are fewer of them.
+        assert level["packets"] * max(level["packet_gap_p99"], FRAME_MS) > 4 * 3_000 / 4
         assert 0 < level["offer_to_answer_p50"] < level["offer_to_packet_p50"] < 10_000
         assert 0 < level["cpu_percent"] <= 1_000
         assert 20 < level["rss_mb"] < 2_000
         assert (level["errors"], level["first_error"]) == (0, None)
     for echo in (floor, transport):
         # A frame to be whole, and what a codec looks ahead, whoever echoes.
-        assert 26 < echo["mouth_to_ear_p50"] < 5_000
+        late_ms = echo["packet_lateness_p99"] + echo["generator_lateness_p99"]
+        assert 26 < echo["mouth_to_ear_p50"] < 500 + 2 * late_ms
         assert echo["voice_to_voice_p50"] is None
     assert gateway["mouth_to_ear_p50"] is None
     assert summary["at_sessions"] == 4

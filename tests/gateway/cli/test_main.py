@@ -42,7 +42,7 @@ def test_each_command_of_the_list_can_be_loaded_and_has_help() -> None:
 
 def test_a_shell_can_complete_the_names() -> None:
     completion = ShellComplete(main, {}, "switchboard", "_SWITCHBOARD_COMPLETE")
-    assert [one.value for one in completion.get_completions([], "d")] == ["demo", "doctor"]
+    assert [one.value for one in completion.get_completions([], "d")] == ["demo", "drain", "doctor"]
 
 
 def test_an_unknown_command_is_wrong_use() -> None:
