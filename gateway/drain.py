@@ -22,8 +22,8 @@ MOVE_LIMIT_S: Final = 30.0
 
 
 PUSH_LIMIT_S: Final = 6.0
-"""For moves in the middle of things: a tool that runs has five seconds of its own, by default, to end. Whatever takes
-longer loses its stream with the process, and goes on elsewhere like after a crash."""
+"""For moves in the middle of things: a tool that runs has five seconds of its own, by default, to end. Whatever
+takes longer loses its stream with the process, and goes on elsewhere like after a crash."""
 
 
 class Drained(Protocol):

@@ -115,7 +115,8 @@ def configure(
 ) -> Callable[[], None]:
     """Sends all logging, uvicorn's too, through one formatter to `output` (stderr). Gives what undoes it.
 
-    `format` is `json` or `text`; `worker` stands in each line, where several write into one. uvicorn has to be started with `log_config=None`, or it takes its own back.
+    `format` is `json` or `text`; `worker` stands in each line, where several write into one. uvicorn has to be
+    started with `log_config=None`, or it takes its own back.
     """
     lines = JsonLines(secrets, worker) if format == "json" else TextLines(secrets, worker)
     sink = logging.StreamHandler(output or sys.stderr)
