@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,24 +50,36 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return Used(ticks / TICKS_PER_S, pages * PAGE_BYTES)
 
+    def descriptors(self) -> int:
+        """Files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
 
 @asynccontextmanager
 async def running(
-    module: str, *arguments: str, core: int | None, lead_ms: int, log: Path
+    module: str,
+    *arguments: str,
+    core: int | None,
+    lead_ms: int,
+    log: Path,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Server, None]:
     """`python -m module arguments` until the block is left. Its providers are the stubs: they cost nothing.
 
-    Its settings are given to it, so that those of a real gateway, in the environment or `.env`, change nothing.
+    Its settings are given to it, so that those of a real gateway, in the environment or `.env`, change nothing;
+    `settings`, by their outer names, come before them.
     """
     port, auth_token = free_port(), secrets.token_hex(16)
-    settings = {
+    given = {
         **own_settings(port, account_sid=ACCOUNT_SID, auth_token=auth_token),
         "SWITCHBOARD_AGENT": "reception",
         "SWITCHBOARD_PLAYBACK_LEAD_MS": str(lead_ms),
         "SWITCHBOARD_STT": "stub",
         "SWITCHBOARD_LLM": "stub",
         "SWITCHBOARD_TTS": "stub",
+        "SWITCHBOARD_MAX_LAG_MS": "0",  # whoever is to be measured is let in, however late everything is
         "LOG_LEVEL": "warning",
+        **(settings or {}),
     }
     pin = f"import os; os.sched_setaffinity(0, {{{core}}}); " if core is not None else ""
     run = (
@@ -75,11 +87,11 @@ async def running(
     )
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", pin + run, env={**os.environ, **settings}, stdout=output, stderr=output
+            sys.executable, "-c", pin + run, env={**os.environ, **given}, stdout=output, stderr=output
         )
     try:
         await _ready(port, process, log)
-        yield Server(port, process.pid, auth_token)
+        yield Server(port, process.pid, given["TWILIO_AUTH_TOKEN"])
     finally:
         await _stop(process)
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli import bench, bench_run
-from gateway.cli.bench_run import Figures, Options
+from gateway.cli import bench, bench_run, bench_table
+from gateway.cli.bench_run import Figures, Options, Subject
+from tests.gateway.cli.test_bench_redis import REDIS
 
 ROOT = Path(__file__).parents[3]
 
 FIGURES = Figures(
     server="gateway",
+    workers=1,
     calls=100,
     sustained=True,
     failed=0,
@@ -40,17 +41,27 @@ FIGURES = Figures(
     barge_ins=0,
     unstopped=0,
     generator_lateness_p99=0.4,
+    cpu_ms_per_short_call=None,
+    descriptors=123,
+    bytes_to_gateway_per_call_s=20_000.1,
+    bytes_from_gateway_per_call_s=8_000.2,
+    messages_per_call_s=60.05,
+    redis=None,
 )
+
+GATEWAY = Subject("gateway", "gateway.cli.main", ("serve",))
+FLOOR = Subject("floor: uvicorn + Starlette echo", "gateway.cli.bench_floor")
+OPTIONS = Options(calls=100, rate=20.0, duration=30.0, barge_in=0.25, noise=-60.0, lead=300, seed=1)
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, tuple[str, ...], Options]]:
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Subject, Options]]:
     """The runs that were asked for; none of them is made."""
-    asked: list[tuple[str, str, tuple[str, ...], Options]] = []
+    asked: list[tuple[Subject, Options]] = []
 
-    async def measure(name: str, module: str, arguments: tuple[str, ...], options: Options) -> Figures:
-        asked.append((name, module, arguments, options))
-        return replace(FIGURES, server=name)
+    async def measure(subject: Subject, options: Options) -> Figures:
+        asked.append((subject, options))
+        return replace(FIGURES, server=subject.name, redis=REDIS if subject.has_redis else None)
 
     monkeypatch.setattr(bench_run, "measure", measure)
     return asked
@@ -69,20 +80,53 @@ def test_a_short_real_run_shows_plausible_figures(monkeypatch: pytest.MonkeyPatc
     assert 0 < figures["cpu_percent"] <= 1_000
     assert 20 < figures["rss_mb"] < 2_000
     assert figures["frame_lateness_p99"] < 3_000
+    assert (figures["redis"], figures["cpu_ms_per_short_call"]) == (None, None)
 
 
-def test_the_gateway_alone_is_measured_unless_the_floor_is_asked_for(runs: list[Any]) -> None:
+def test_a_short_real_run_with_redis_shows_what_redis_does_and_what_crosses_the_wire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """About 17 s: two gateways one after the other, the second with a redis-server; calls hear their greeting."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(bench_run, "SETTLE_S", 1.0)
+    monkeypatch.setattr(bench_run, "IDLE_S", 1.0)
+    monkeypatch.setattr(bench_run, "SHORT_SETTLE_S", 0.5)
+    monkeypatch.setattr(bench_run, "AT_ONCE", 1)
+    monkeypatch.setattr(bench, "SHORT_CALLS", 2)
+    shown = CliRunner().invoke(bench.command, ["--calls", "3", "--duration", "2", "--redis", "--json"])
+    assert shown.exit_code == 0, shown.output
+    without, with_redis = (json.loads(line) for line in shown.stdout.splitlines())
+    for figures in (without, with_redis):
+        assert (figures["calls"], figures["failed"], figures["unanswered"]) == (3, 0, 0)
+        assert 0 < figures["cpu_ms_per_short_call"] < 5_000
+        assert 3 < figures["descriptors"] < 500
+        # 50 frames a second of 160 bytes, which are 216 in base64, and JSON around them.
+        assert 40 * 216 < figures["bytes_to_gateway_per_call_s"] < 60 * 600
+        assert 0 < figures["bytes_from_gateway_per_call_s"] < 60 * 600
+        assert 40 < figures["messages_per_call_s"] < 150
+    assert without["redis"] is None
+    redis = with_redis["redis"]
+    assert 0 < redis["scripts_per_call_s"] < redis["commands_per_call_s"] < 1_000
+    assert {"evalsha", "hset"} <= set(redis["by_command"]) and "info" not in redis["by_command"]
+    assert 0 < redis["reads_per_call_s"] < redis["commands_per_call_s"]
+    assert 100 < redis["bytes_in_per_call_s"] < 1e6 and 0 < redis["bytes_out_per_call_s"] < 1e6
+    assert redis["idle_commands_per_s"] > 0
+    assert redis["commands_per_short_call"] > 10
+    assert 0.5 < redis["memory_mb"] < 100
+    assert 0 <= redis["cpu_percent"] < 100
+
+
+def test_the_gateway_alone_is_measured_unless_the_floor_is_asked_for(runs: list[tuple[Subject, Options]]) -> None:
     shown = CliRunner().invoke(bench.command, ["--calls", "7", "--lead", "500"])
     assert shown.exit_code == 0
-    options = Options(calls=7, rate=20.0, duration=30.0, barge_in=0.25, noise=-60.0, lead=500, seed=1)
-    assert runs == [("gateway", "gateway.cli.main", ("serve",), options)]
+    assert runs == [(GATEWAY, replace(OPTIONS, calls=7, lead=500))]
     assert shown.stderr == "gateway: 7 calls, 30 s …\n"
-    assert shown.stdout == bench.table([asdict(FIGURES)]) + "\n"
+    assert shown.stdout == bench_table.table([asdict(FIGURES)]) + "\n"
 
 
-def test_the_floor_is_measured_first_and_shown_beside(runs: list[Any]) -> None:
+def test_the_floor_is_measured_first_and_shown_beside(runs: list[tuple[Subject, Options]]) -> None:
     shown = CliRunner().invoke(bench.command, ["--floor", "--json"])
-    assert [run[1] for run in runs] == ["gateway.cli.bench_floor", "gateway.cli.main"]
+    assert runs == [(FLOOR, OPTIONS), (GATEWAY, OPTIONS)]
     figures = [json.loads(line) for line in shown.stdout.splitlines()]
     assert [figure["server"] for figure in figures] == ["floor: uvicorn + Starlette echo", "gateway"]
     assert figures[1] == asdict(FIGURES)
@@ -100,7 +144,7 @@ def test_calls_that_failed_or_heard_no_answer_are_an_error(
 
 
 def test_more_calls_are_added_for_as_long_as_they_are_sustained(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def measure(name: str, module: str, arguments: tuple[str, ...], options: Options) -> Figures:
+    async def measure(subject: Subject, options: Options) -> Figures:
         return replace(FIGURES, calls=options.calls, sustained=options.calls < 140)
 
     monkeypatch.setattr(bench_run, "measure", measure)
@@ -123,15 +167,42 @@ def test_without_the_load_generator_it_says_how_to_get_it(monkeypatch: pytest.Mo
     assert "pip install 'switchboard-voice[bench]'" in shown.stderr
 
 
-def test_the_table_shows_the_runs_side_by_side() -> None:
-    floor = replace(FIGURES, server="floor", calls=7, turns=1)
-    lines = bench.table([asdict(floor), asdict(FIGURES)]).splitlines()
-    assert len(lines) == len(bench.ROWS) + 1
-    assert lines[0].split() == ["floor", "gateway"]
-    (calls,) = [line for line in lines if line.startswith("calls, failed")]
-    assert calls.split() == ["calls,", "failed", "7", "·", "0", "100", "·", "0"]
-    at = lines[0].index("gateway")
-    assert calls[at:] == "100 · 0"
-    assert all(line == line.rstrip() for line in lines)
-    assert any("– / – ms" in line for line in lines)
-    assert [line.split() for line in lines if line.startswith("sustained")] == [["sustained", "yes", "yes"]]
+@pytest.mark.parametrize(("workers", "name"), [(1, "gateway, Redis"), (4, "4 gateways, Redis")])
+def test_redis_is_measured_beside_the_gateway_alone_and_with_as_many_workers_as_are_asked_for(
+    workers: int, name: str, runs: list[tuple[Subject, Options]]
+) -> None:
+    shown = CliRunner().invoke(bench.command, ["--floor", "--redis", "--workers", str(workers)])
+    assert shown.exit_code == 0, shown.output
+    options = replace(OPTIONS, short_calls=bench.SHORT_CALLS)
+    both = replace(GATEWAY, name=name, workers=workers, has_redis=True)
+    assert runs == [(FLOOR, OPTIONS), (GATEWAY, options), (both, options)], "an echo ends no call"
+    *_, last = shown.stdout.splitlines()
+    assert last.startswith("With Redis it is 1.00 times the CPU a call-second")
+
+
+def test_several_workers_without_redis_are_refused(runs: list[tuple[Subject, Options]]) -> None:
+    shown = CliRunner().invoke(bench.command, ["--workers", "2"])
+    assert (shown.exit_code, runs) == (2, [])
+    assert "add --redis" in shown.stderr
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_what_hinders_a_run_is_told_in_its_own_words(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def measure(*_: object) -> Figures:
+        error: Exception = RuntimeError("redis-server is not on PATH")
+        for _level in range(depth):
+            error = ExceptionGroup("more", [error])
+        raise error
+
+    monkeypatch.setattr(bench_run, "measure", measure)
+    shown = CliRunner().invoke(bench.command, ["--redis"])
+    assert shown.exit_code == 1
+    assert shown.stderr.endswith("Error: redis-server is not on PATH\n")
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def measure(*_: object) -> Figures:
+        raise ExceptionGroup("more", [KeyError("used_memory")])
+
+    monkeypatch.setattr(bench_run, "measure", measure)
+    assert isinstance(CliRunner().invoke(bench.command, []).exception, ExceptionGroup)

@@ -66,6 +66,7 @@ async def test_a_server_runs_on_its_core_until_the_block_is_left(tmp_path: Path)
         after = server.used()
         assert 0 < before.cpu_s <= after.cpu_s < 60
         assert 5e6 < after.rss_bytes < 1e9
+        assert server.descriptors() == len(os.listdir(f"/proc/{server.pid}/fd")) > 3
     assert not is_alive(server.pid)
 
 
@@ -105,3 +106,15 @@ async def test_a_server_that_has_gone_already_is_not_told_to_go(tmp_path: Path) 
                     async with session.get(f"http://127.0.0.1:{server.port}/readyz"):
                         pass
     assert not is_alive(server.pid)
+
+
+async def test_settings_that_are_given_come_before_its_own(tmp_path: Path) -> None:
+    settings = {"TWILIO_AUTH_TOKEN": "shared", "REDIS_URL": "redis://127.0.0.1:1"}
+    running_one = running("stubborn", core=None, lead_ms=300, log=tmp_path / "log", settings=settings)
+    async with running_one as server:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{server.port}/") as answer:
+            told = await answer.json(content_type=None)
+        assert {name: told["environ"][name] for name in settings} == settings
+        assert server.auth_token == "shared"
+        assert told["environ"]["SWITCHBOARD_MAX_LAG_MS"] == "0"
+        os.kill(server.pid, signal.SIGKILL)
