@@ -13,12 +13,14 @@ server has none. `switchboard bench` shows what a frame costs.
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import GeneratorType
 from typing import Any, Protocol, TypeAlias
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Opcode
 from websockets.http11 import Request
@@ -96,6 +98,17 @@ class FastLane(WebSocketsSansIOProtocol):
     """What was read before it said so."""
     _held_messages: deque[bytes]
     """Those the library had found in that; they come first."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        # uvicorn's HTTP protocol brings us here and is done; it and its parser would hold each other for ever.
+        brought_by = self.transport.get_protocol()
+        if isinstance(brought_by, HttpToolsProtocol):
+            brought_by.parser = None  # type: ignore[assignment]  # as it does itself when it is closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.conn.parser.close()  # it waits for another frame, and holds the library's connection, which holds it
 
     def listen(self, listener: Listener, *, takes_binary: bool = False) -> None:
         """See `Direct`."""

@@ -166,6 +166,7 @@ class Race(Generic[A, T]):
         except Exception as failure:  # the edge of a task: its leg judges it
             error = failure
         finally:
+            run.task = None  # cancelled, it holds this frame
             if not run.is_stopped:
                 self._post(Ended(by, error))
 

@@ -171,6 +171,7 @@ class _Listening:
         """It is understood, or nobody wants to know any more: tell what was used."""
         for hearing in self._hearings:
             self._means.used(hearing.used)
+        self._utterance.leave()
 
     def _ask(self, place: int) -> _Hearing:
         transcriber, source = self._transcribers[place], self._utterance.format

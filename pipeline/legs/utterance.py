@@ -79,6 +79,10 @@ class Utterance:
             self.has_ended = True
             self.ended()
 
+    def leave(self) -> None:
+        """Whoever waited for its end and its growth has gone."""
+        self.ended = self.grew = _unheard
+
     async def sound(
         self, transcoder: Transcoder, given: Callable[[float], None] = lambda _: None
     ) -> AsyncGenerator[bytes, None]:
@@ -126,6 +130,10 @@ class Utterance:
         while self._dropped < self._read and self._kept_bytes > self._most_kept_bytes:
             self._kept_bytes -= len(self._pieces.pop(0))
             self._dropped += 1
+
+
+def _unheard() -> None:
+    """Nobody is told."""
 
 
 def level_dbfs(sound: bytes, format: AudioFormat) -> float:

@@ -188,8 +188,8 @@ class _Telling:
             self._means.used(take.used)
 
     def _ask(self, place: int) -> Take:
-        voice = self._voices[place].voice
-        limit_s = SPARED_VOICE_STALL_S if self._lineup.has_more else VOICE_STALL_S
+        voice, lineup = self._voices[place].voice, self._lineup
+        limit_s = SPARED_VOICE_STALL_S if lineup.has_more else VOICE_STALL_S
         take = Take(
             place,
             voice,
@@ -198,7 +198,7 @@ class _Telling:
             begins=self._sounded,
             format=self._manner.format,
             speed=self._manner.speed,
-            is_last=lambda: not self._lineup.has_more,
+            is_last=lambda: not lineup.has_more,  # without us, who hold the take
         )
         take.owed = SoundOwed(self._race.alarm(take, Alarm.STALLED), limit_s)
         self._race.aside(self._await_words(take))

@@ -107,6 +107,10 @@ class Wire(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Whoever had it before."""
+        return asyncio.Protocol()
+
 
 @dataclass
 class Heard:
