@@ -19,7 +19,8 @@ from tests.calls.support import AGENT, LIMIT_S, cascade
 pytestmark = pytest.mark.anyio
 
 PAGE = (Path(__file__).parent.parent / "docs" / "control.md").read_text()
-COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+COMMANDS = [command for block in BLOCKS for command in re.split(r"(?<!\\)\n(?=curl)", block)]
 AGENT_OF_THE_PAGE = replace(AGENT, tools=(BuiltInTool("transfer", to={"sales": "+493012345"}),))
 
 
@@ -37,12 +38,17 @@ async def run(command: str, url: str, call_sid: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("ending", ["transfer", "hangup"])
-async def test_the_commands_of_the_page_steer_a_call(ending: str) -> None:
-    async with running_fleet(2, providers=cascade(), agent=AGENT_OF_THE_PAGE, SWITCHBOARD_TOKEN=TOKEN) as fleet:
+async def test_the_commands_of_the_page_steer_a_call(ending: str, tmp_path: Path) -> None:
+    settings = {
+        "SWITCHBOARD_TOKEN": TOKEN,
+        "SWITCHBOARD_RECORD": "all",
+        "SWITCHBOARD_RECORDINGS": str(tmp_path),
+    }
+    async with running_fleet(2, providers=cascade(), agent=AGENT_OF_THE_PAGE, **settings) as fleet:
         async with live_call(fleet) as call:
             told = {}
             for command in COMMANDS:
-                (path,) = re.findall(r"\$SWITCHBOARD/v1/(?:calls/\$CALL/)?(\w+)", command)
+                (path,) = re.findall(r"\$SWITCHBOARD/v1/(?:calls/\$CALL/)?([\w/]+)", command)
                 if path not in ("transfer", "hangup"):
                     told[path] = await run(command, url_of(call.other), call.sid)
             (last,) = [command for command in COMMANDS if f"$CALL/{ending}" in command]
@@ -52,8 +58,9 @@ async def test_the_commands_of_the_page_steer_a_call(ending: str) -> None:
     assert told["whisper"]["status"] in ("answering", "waiting")
     assert told[ending] == {"status": "transferring" if ending == "transfer" else "hanging_up"}
     assert isinstance(calls := told["calls"]["calls"], list) and len(calls) == 1
+    assert (told["recording/pause"]["status"], told["recording/resume"]["status"]) == ("paused", "recording")
     assert told["workers"]["are_all"] is True
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 8
 
 
 def test_the_page_names_every_word_an_order_may_be_answered_with() -> None:
