@@ -10,6 +10,9 @@ SECOND_CHANCE_S: Final = 1.2
 """Who was in the middle of a sentence goes on within that time; who had finished it waits no longer than for many
 an answer."""
 
+QUIET_LIMIT_S: Final = 4.0
+"""Few think longer about what to say; who waits for an answer by then begins to doubt that there will be one."""
+
 
 class Act(enum.Enum):
     """What comes first."""
@@ -17,7 +20,7 @@ class Act(enum.Enum):
     NOTHING = "nothing"
     """Whoever is at the other end begins."""
     WAIT = "wait"
-    """It is the caller's turn, and the wait for it begins now."""
+    """It is the caller's turn, and the wait for it begins now; with a remark, after `QUIET_LIMIT_S` the model's."""
     LISTEN = "listen"
     """The caller was speaking, and goes on; or else, after `SECOND_CHANCE_S`, is answered with the remark."""
     SAY = "say"

@@ -45,6 +45,11 @@ BROKEN: Final = (
     "or all of it. Ask them briefly to say it again, unless what you have of it is enough to answer."
 )
 
+MISSED: Final = (
+    "The line was interrupted for a moment, and the caller has said nothing since. They may have spoken meanwhile "
+    "and be waiting for you. Tell them briefly that you could not hear them, and that it is their turn."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Resumption:

@@ -22,6 +22,9 @@ RESUMES_PER_MINUTE = 3
 
 RESUME_WINDOW_S = 60.0
 
+BROKE_LATELY_S = 20.0
+"""Twilio takes up to 15 s for the webhook that follows, and a moment to open the stream."""
+
 
 class CallState(enum.Enum):
     """Where a call stands."""
@@ -213,6 +216,10 @@ class Call:
         if generation == self.generation and self.state is CallState.STREAMING:
             self._take(CallStep.LEAVE)
             self.waiting_since_s = now_s
+
+    def broke_lately(self, now_s: float) -> bool:
+        """Whether the stream before was lost, so that words may have been, too."""
+        return bool(self.resumed_at_s) and now_s - self.resumed_at_s[-1] < BROKE_LATELY_S
 
     def supersede(self) -> None:
         """A newer stream was offered by another worker: the one here has nothing more to say."""

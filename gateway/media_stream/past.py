@@ -14,8 +14,8 @@ from pipeline.backchannel import provider_data_of
 from pipeline.events.config import SessionConfig, Transcription
 from pipeline.events.items import AnyItem
 from pipeline.limits import Limits
-from pipeline.opening import Opening, saying
-from pipeline.resumption import resumption
+from pipeline.opening import Act, Opening, saying
+from pipeline.resumption import MISSED, resumption
 from pipeline.snapshot import Unreadable
 from pipeline.toolbox import Toolbox
 
@@ -35,7 +35,7 @@ class Past:
     opening: Opening
 
 
-def past_of(call: Call, agent: Agent, toolbox: Toolbox, line: AudioFormat) -> Past:
+def past_of(call: Call, agent: Agent, toolbox: Toolbox, line: AudioFormat, now_s: float) -> Past:
     """`line`: the format of the new stream, whatever the one before had."""
     config, snapshot = _session_config(agent, toolbox, line), call.snapshot
     if snapshot is None and call.talk is not None:
@@ -48,7 +48,10 @@ def past_of(call: Call, agent: Agent, toolbox: Toolbox, line: AudioFormat) -> Pa
         return Past(config, (), saying(agent.welcome_back if call.is_forgotten else agent.greeting))
     resumed = resumption(snapshot)
     config = msgspec.structs.replace(snapshot.config, input_format=line, output_format=line)
-    return Past(config, resumed.history, resumed.opening)
+    opening = resumed.opening
+    if opening.act is Act.WAIT and call.broke_lately(now_s):
+        opening = Opening(Act.WAIT, MISSED)
+    return Past(config, resumed.history, opening)
 
 
 def _session_config(agent: Agent, toolbox: Toolbox, line: AudioFormat) -> SessionConfig:

@@ -1,4 +1,4 @@
-"""For a caller who was speaking when a stream broke: nobody knows whether the sentence was over."""
+"""For a caller who may have spoken while there was no stream: nobody knows what was said, or whether it was."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import asyncio
 
 from pipeline.engine import Engine
 from pipeline.events.event import ServerEvent
-from pipeline.events.input_audio import SpeechStarted
-from pipeline.opening import SECOND_CHANCE_S, Act, Opening
+from pipeline.events.input_audio import DtmfEventReceived, SpeechStarted
+from pipeline.opening import QUIET_LIMIT_S, SECOND_CHANCE_S, Act, Opening
 
 
 async def second_chance(engine: Engine, opening: Opening) -> None:
-    """A caller whose sentence was lost between two streams goes on with it, or is asked to say it again."""
-    if opening.act is not Act.LISTEN:
+    """A caller whose sentence was lost between two streams goes on with it, or is asked to say it again.
+
+    So is one who says nothing after a break although it is their turn: they may have said it already, to a worker
+    that was dead.
+    """
+    if not opening.words or opening.act not in (Act.LISTEN, Act.WAIT):
         return
-    spoke = asyncio.Event()
+    limit_s = SECOND_CHANCE_S if opening.act is Act.LISTEN else QUIET_LIMIT_S
+    came = asyncio.Event()
 
     def heard(event: ServerEvent) -> None:
-        if type(event) is SpeechStarted:
-            spoke.set()
+        if type(event) in (SpeechStarted, DtmfEventReceived):
+            came.set()
 
     engine.watch(heard)
     try:
-        async with asyncio.timeout(SECOND_CHANCE_S):
-            await spoke.wait()
+        async with asyncio.timeout(limit_s):
+            await came.wait()
     except TimeoutError:
         if engine.is_running and engine.session.is_quiet:
             engine.take_up(Opening(Act.ANSWER, opening.words))

@@ -241,7 +241,7 @@ class Stream:
         chronicle = Chronicle(
             attended.journal, exchange.metrics, exchange.now, call_sid=call.call_sid, tally=call.tally
         )
-        past = past_of(call, exchange.agent, exchange.toolbox, start.audio_format)
+        past = past_of(call, exchange.agent, exchange.toolbox, start.audio_format, exchange.now())
         session = Session(
             past.config,
             exchange.make_id,

@@ -9,7 +9,8 @@ import pytest
 
 from gateway import logs
 from gateway.calls.call import EndReason as Ended
-from pipeline.resumption import BROKEN
+from gateway.media_stream import second_chance
+from pipeline.resumption import BROKEN, MISSED
 from simulator.call_result import EndReason, Happening
 from simulator.caller import Dtmf, HangUp, Listen, Say, Wait
 from simulator.chronicle import Listener
@@ -99,6 +100,23 @@ async def test_a_caller_whose_last_words_were_lost_between_two_streams_is_asked_
     assert len(result.stream_sids) == 2
     assert BROKEN in model.prompts[0].instructions
     assert result.agent_utterances[-1].start_ms > result.turns[0].caller_stopped_ms
+
+
+@pytest.mark.parametrize(("act", "is_asked"), [("cut off", True), ("move", False)])
+async def test_a_caller_who_says_nothing_after_a_break_is_told_of_it_and_after_a_move_is_left_in_peace(
+    act: str, is_asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_chance, "QUIET_LIMIT_S", 0.5)
+    model = FakeModel("It is your turn.", "I could not hear you.", "You are welcome.")
+    steps = (Listen(quiet_ms=400), Say(clip("no")), Listen(quiet_ms=400), Wait(4_000), HangUp())
+    async with running_fleet(2, providers=cascade(model=model)) as fleet:
+        result = await fleet.call(*steps, listener=after_agent(fleet, act, seconds=1.5))
+        journal = await fleet.journal(result.call_sid)
+    assert [one["reason"] for one in journal if one["event"] == "stream.ended"] == [
+        "lost" if is_asked else "moved",
+        "stopped",
+    ]
+    assert [MISSED in prompt.instructions for prompt in model.prompts] == [False] + [True] * is_asked
 
 
 async def test_moves_do_not_count_as_a_line_that_keeps_breaking() -> None:
