@@ -116,16 +116,11 @@ def silences_of(reports: Iterable[Report], fault_s: float | None = None) -> tupl
             if fault_s is not None and at == 0:
                 # What was sent ahead may still have been heard after the fault.
                 muted_s = max(fault_s, one.spoke_until_s or 0.0)
-                began_s = muted_s if one.was_speaking or _spoke_into(one.spoke_until_s, fault_s) else fault_s
-                again_s = one.spoke_again_s if began_s == muted_s and one.spoke_again_s else None
                 opened_s = one.at_s + (one.gap_ms or 0.0) / 1000
-                silence_ms = max(silence_ms, ((again_s or opened_s) - began_s) * 1000)
+                again_s = one.spoke_again_s if one.was_speaking and one.spoke_again_s else opened_s
+                silence_ms = max(silence_ms, (again_s - muted_s) * 1000)
             found.append(silence_ms)
     return tuple(found)
-
-
-def _spoke_into(until_s: float | None, fault_s: float) -> bool:
-    return until_s is not None and until_s >= fault_s
 
 
 def affected_of(reports: Iterable[Report]) -> int:

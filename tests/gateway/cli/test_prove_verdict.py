@@ -97,9 +97,12 @@ def test_silence_is_that_of_each_break_that_was_mended() -> None:
 
 
 def test_silence_of_a_hang_begins_with_the_fault() -> None:
-    speaking = replace(BREAK, was_speaking=False, spoke_until_s=9.2, spoke_again_s=10.3)
+    speaking = replace(BREAK, was_speaking=True, hole_ms=300.0, spoke_until_s=9.2, spoke_again_s=10.3)
+    # It had said all it had to say, and said something else much later.
+    had_spoken = [replace(BREAK, spoke_until_s=until_s, spoke_again_s=24.0) for until_s in (8.5, 9.2)]
     assert silences_of([report(BREAK)], fault_s=9.0) == pytest.approx((1080.0,))
     assert silences_of([report(speaking)], fault_s=9.0) == pytest.approx((1100.0,))
+    assert silences_of([report(each) for each in had_spoken], fault_s=9.0) == pytest.approx((1080.0, 880.0))
 
 
 @pytest.mark.parametrize(
