@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from gateway import control, control_orders, operations, overflow, voice
+from gateway import control, control_events, control_orders, operations, overflow, voice
 from gateway.auth import SignatureCheck
 from gateway.backend import backend_of, chosen, speak_beforehand, working
 from gateway.call_records import http as records_http
@@ -96,7 +96,9 @@ class Gateway:
         return 0.0 if closed_at_s is None else self.desk.now() - closed_at_s
 
     async def stop_sessions(self) -> None:
-        """End what Realtime sessions there are, telling their clients why; phone calls end otherwise."""
+        """End what Realtime sessions there are, telling their clients why, and let go of who watches; phone calls
+        end otherwise."""
+        self.doors.leaving.set()
         self.directory.finish_all(SessionEnd.STOPPING)
         try:
             async with asyncio.timeout(GOODBYE_LIMIT_S):
@@ -149,7 +151,6 @@ def create_gateway(
     """
     agent = agent or load_agent(settings.agent)
     egress = Egress(settings.egress_allow, client_servers=settings.mcp_client_servers)
-    mcp = mcp or _client_mcp(settings, egress)
     keep = MessageFile(Path(settings.messages_file)).keep
     metrics, doors, peers, now = Metrics(build_version()), Doors(), _Peers(), Clock()
     fleet = fleet_of(settings, metrics, now)
@@ -169,7 +170,7 @@ def create_gateway(
         door=Door(settings, now=time.time),
         directory=Directory(settings.realtime_sessions_per_key),
         limits=limits_of(settings.realtime_max_event_mib),
-        mcp=mcp,
+        mcp=mcp or _client_mcp(settings, egress),
         make_id=id_maker(),
         worker_id=fleet.id,
         recorder=recorder,
@@ -202,12 +203,13 @@ def create_gateway(
         *recordings_http.routes(recorder, refuse),
         *records_http.routes(fleet.store, office, now, refuse),
         *control.routes(desk, house.door),
+        *control_events.routes(desk, doors.leaving, house.door),
         *control_orders.routes(reach, house.door),
         *_sockets(media, realtime),
         hang_up_route(house.door, house.directory),
         *webrtc.routes(),
         *(demo_page.routes() if settings.demo_page else ()),
-        *http.routes(house.door, settings, configurer(agent, house.limits, serves_mcp=mcp is not None)),
+        *http.routes(house.door, settings, configurer(agent, house.limits, serves_mcp=house.mcp is not None)),
         *overflow.routes(desk, desk.gate, _plan(settings, agent), keep),
         *operations.routes(desk, doors, house.directory, refuse),
     ]

@@ -1,45 +1,36 @@
-"""The control API: which calls there are, and what happens in one of them, live.
+"""The control API: which calls there are.
 
     GET /v1/calls[?ended=1]
     GET /v1/calls/{call_sid}                         with what its providers were used for so far
-    GET /v1/calls/{call_sid}/events[?follow=1][&since=N][&wait_s=SECONDS]     one JSON object a line
 
 For operators and their programs: with SWITCHBOARD_TOKEN, or an API key or JWT with the scope `control`; closed
-until there is one. Reads calls; what steers them is in `control_orders.py`, and listening in beside it.
+until there is one. What happens in calls is in `control_events.py`, what steers them in `control_orders.py`, and
+listening in beside it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.calls.call import Call
-from gateway.calls.journal import Reading
-from gateway.calls.orders import Refused
+from gateway.calls.orders import OUT_OF_REACH, Refused
 from gateway.credentials.credential import Scope
 from gateway.credentials.door import Door
-from gateway.errors import CredentialRefused
+from gateway.errors import CredentialRefused, StoreUnavailable
 from gateway.front_desk import FrontDesk
+from gateway.redis.errors import RedisUnavailable
 from pipeline import costs
 from twiml.errors import shorten
 from twiml.numbers import mask
 
-WAIT_LIMIT_S = 60.0
-"""The longest a request may wait for a call that does not exist yet."""
-
 _TYPES = {403: "permission_error", 429: "rate_limit_error", 503: "server_error"}
-
-_COUNT = re.compile(r"[0-9]{1,9}")
-_SECONDS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?")
 
 
 class ApiError(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,20 +62,24 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
 def routes(desk: FrontDesk, door: Door | None = None) -> list[Route]:
     """The control API, to be mounted at the root. Without a door it has one of its own, made from the settings."""
     own_door = door or Door(desk.settings, now=time.time)
-
-    def guarded(
-        act: Callable[[FrontDesk, Request], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            return refusal_of(own_door, request) or await act(desk, request)
-
-        return answer
-
     return [
-        Route("/v1/calls", guarded(_list_calls), methods=["GET"]),
-        Route("/v1/calls/{call_sid}", guarded(_call), methods=["GET"]),
-        Route("/v1/calls/{call_sid}/events", guarded(_events), methods=["GET"]),
+        Route("/v1/calls", guarded(desk, own_door, _list_calls), methods=["GET"]),
+        Route("/v1/calls/{call_sid}", guarded(desk, own_door, _call), methods=["GET"]),
     ]
+
+
+def guarded(
+    desk: FrontDesk, door: Door, act: Callable[[FrontDesk, Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """For those who may ask, and while calls can be looked up."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return refusal_of(door, request) or await act(desk, request)
+        except (StoreUnavailable, RedisUnavailable):
+            return refuse_as(OUT_OF_REACH)
+
+    return answer
 
 
 def refusal_of(door: Door, request: HTTPConnection) -> Response | None:
@@ -126,40 +121,9 @@ async def _list_calls(desk: FrontDesk, request: Request) -> Response:
 async def _call(desk: FrontDesk, request: Request) -> Response:
     call = await desk.store.find(request.path_params["call_sid"])
     if call is None:
-        return _no_call(request.path_params["call_sid"])
+        return no_call(request.path_params["call_sid"])
     summary = _summary(call, desk.now())
     return in_json(200, msgspec.structs.replace(summary, costs=costs.shown(call.tally.used)))
-
-
-async def _events(desk: FrontDesk, request: Request) -> Response:
-    call_sid = request.path_params["call_sid"]
-    query = request.query_params
-    since, wait_s = query.get("since", "0"), query.get("wait_s", "0")
-    if not _COUNT.fullmatch(since):
-        message = f"since: expected a whole number from 0, got {shorten(since)}"
-        return refuse(400, "invalid_request_error", "invalid_value", message, "since")
-    if not _SECONDS.fullmatch(wait_s) or float(wait_s) > WAIT_LIMIT_S:
-        message = f"wait_s: expected seconds from 0 to {WAIT_LIMIT_S:g}, got {shorten(wait_s)}"
-        return refuse(400, "invalid_request_error", "invalid_value", message, "wait_s")
-    try:
-        async with asyncio.timeout(float(wait_s)):
-            await desk.store.arrival(call_sid)
-    except TimeoutError:
-        return _no_call(call_sid)
-    journal = await desk.store.journal(call_sid)
-    assert journal is not None, "a store keeps a call and its journal together"
-    lines = _lines(journal, int(since), is_followed=query.get("follow") == "1")
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
-
-
-async def _lines(journal: Reading, since: int, *, is_followed: bool) -> AsyncGenerator[bytes, None]:
-    if not is_followed:
-        for event in await journal.read(since):
-            yield _encoder.encode(event) + b"\n"
-        return
-    async with aclosing(journal.follow(since)) as events:
-        async for event in events:
-            yield _encoder.encode(event) + b"\n"
 
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -178,7 +142,7 @@ def _summary(call: Call, now_s: float) -> CallSummary:
     )
 
 
-def _no_call(call_sid: str) -> Response:
+def no_call(call_sid: str) -> Response:
     message = f"There is no call {shorten(call_sid)}. GET /v1/calls lists those there are."
     return refuse(404, "invalid_request_error", "call_not_found", message, "call_sid")
 

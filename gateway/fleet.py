@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from gateway.calls.feed import LocalFeed
 from gateway.calls.keys import Keys
 from gateway.calls.media_tokens import MediaTokens
 from gateway.calls.redis_store import RedisStore
@@ -19,7 +20,7 @@ from gateway.calls.standing import Others
 from gateway.calls.store import CallStore, MemoryStore
 from gateway.calls.workers import WorkerLoad, Workers
 from gateway.metrics import Metrics
-from gateway.redis.link import RedisLink
+from gateway.redis.link import RedisLink, RedisUnavailable
 from gateway.settings import Settings
 from gateway.worker_id import worker_id
 
@@ -53,12 +54,14 @@ class Fleet:
         if self.link is None or self.keys is None or relay is None or not isinstance(self.store, RedisStore):
             yield None
             return
-        workers = Workers(self.link, self.keys, load, hear)
+        workers, feed = Workers(self.link, self.keys, load, hear), self.store.feed
         try:
             async with asyncio.TaskGroup() as tasks:
-                errands = (self.store.copies.run(), workers.run(), relay.run())
+                errands = (self.store.copies.run(), feed.run(), workers.run(), relay.run())
                 running = [tasks.create_task(errand) for errand in errands]
                 yield workers
+                with suppress(RedisUnavailable):
+                    await feed.write()  # how the last call ended
                 for task in running:
                     task.cancel()
         finally:
@@ -69,7 +72,7 @@ def fleet_of(settings: Settings, metrics: Metrics, now: Callable[[], float]) -> 
     """As the settings say. Raises `SettingsError` for certificates that cannot be read."""
     id = worker_id()
     if not settings.redis_url:
-        return Fleet(id, MemoryStore())
+        return Fleet(id, MemoryStore(LocalFeed(id, now)))
 
     def observe(op: str, seconds: float, ok: bool) -> None:
         metrics.redis_s.labels(op).observe(seconds)

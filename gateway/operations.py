@@ -11,8 +11,9 @@ of the time calls have.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -30,6 +31,8 @@ class Doors:
 
     closed_at_s: float | None = None
     """None: they are open. Seconds of the desk's clock."""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when all calls are gone: nobody is kept any more by who only watches."""
 
     @property
     def are_open(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from itertools import islice
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 JOURNAL_LIMIT_EVENTS = 2_000
 """Some ten minutes of a lively conversation; at about 300 bytes an event, 0.6 MB a call at the most."""
@@ -22,6 +22,10 @@ JournalEvent: TypeAlias = dict[str, Any]
 
 LAST_EVENT: Final = "call.ended"
 """Nothing that matters comes after it."""
+
+
+def _nobody(_event: JournalEvent) -> None:
+    """Who is told by default."""
 
 
 class Reading(Protocol):
@@ -39,9 +43,11 @@ class Reading(Protocol):
 class Journal:
     """Appended to by whoever serves the call; followed by any number of readers."""
 
-    LIMIT_EVENTS: ClassVar[int] = JOURNAL_LIMIT_EVENTS
-
-    def __init__(self, limit_events: int = JOURNAL_LIMIT_EVENTS) -> None:
+    def __init__(
+        self, told: Callable[[JournalEvent], None] = _nobody, *, limit_events: int = JOURNAL_LIMIT_EVENTS
+    ) -> None:
+        """`told` is given every event as it comes; it must not block."""
+        self._told = told
         self._events: deque[JournalEvent] = deque(maxlen=limit_events)
         self._appended = 0
         self._is_closed = False
@@ -52,6 +58,7 @@ class Journal:
         self._events.append(event)
         self._appended += 1
         self._wake()
+        self._told(event)
 
     def close(self) -> None:
         """The call has ended: followers that have read all there is stop waiting."""

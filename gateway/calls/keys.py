@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.calls.journal import JOURNAL_LIMIT_EVENTS
 from gateway.redis.script import Command
 
 LIVE_TTL_S: Final = 5 * 3600
@@ -26,6 +27,12 @@ ANSWER_TTL_S: Final = 60
 WITNESS_TTL_S: Final = 3600
 """Of the witness; it is written twice a second while a call streams."""
 
+FEED_TTL_S: Final = 3600
+"""Of the feed, after the last event of all."""
+
+FEED_LIMIT_ENTRIES: Final = 10_000
+"""What some workers write in some minutes; each entry has what one has to tell in a quarter of a second."""
+
 WORKER_TTL_S: Final = 5
 """Of a worker that has stopped telling that it is there."""
 
@@ -41,6 +48,8 @@ class Keys:
         """Sorted set: CallSids of calls that ended lately, by the Unix time of it."""
         self.workers = f"{prefix}:workers"
         """Sorted set: ids of workers, by the Unix time of their last heartbeat."""
+        self.feed = f"{prefix}:feed"
+        """Stream: what happened in all calls, capped."""
 
     def told_alive(self, call_sids: Sequence[str], now_s: float) -> list[Command]:
         """What tells that these calls are alive."""
@@ -55,6 +64,23 @@ class Keys:
             Command("ZREMRANGEBYSCORE", (self.ended, "-inf", now_s - ENDED_TTL_S)),
             Command("EXPIRE", (self.ended, ENDED_TTL_S)),
             Command("EXPIRE", (self.journal(call_sid), ENDED_TTL_S)),
+        ]
+
+    def told(self, call_sid: str, event: bytes) -> list[Command]:
+        """What writes an event into the journal of a call that streams elsewhere, or nowhere."""
+        key = self.journal(call_sid)
+        return [
+            Command("XADD", (key, "MAXLEN", "~", JOURNAL_LIMIT_EVENTS, "*", "event", event)),
+            # Only where there is no time yet: a word that comes after the call's end must not keep it.
+            Command("EXPIRE", (key, LIVE_TTL_S, "NX")),
+        ]
+
+    def fed(self, worker_id: str, first: int, events: bytes) -> list[Command]:
+        """What writes into the feed: a JSON array of a worker's events, the first of which has this number."""
+        entry = ("worker", worker_id, "first", first, "events", events)
+        return [
+            Command("XADD", (self.feed, "MAXLEN", "~", FEED_LIMIT_ENTRIES, "*", *entry)),
+            Command("EXPIRE", (self.feed, FEED_TTL_S)),
         ]
 
     def call(self, call_sid: str) -> str:

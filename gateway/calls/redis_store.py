@@ -16,10 +16,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from gateway.calls.call import Call, CallState, EndReason
+from gateway.calls.feed import listener
 from gateway.calls.journal import Journal, JournalEvent, Reading
 from gateway.calls.keys import ANSWER_TTL_S, ENDED_TTL_S, LIVE_TTL_S, ONCE_TTL_S, Keys
 from gateway.calls.media_tokens import MediaTokens
 from gateway.calls.record import UnreadableRecord, call_of, facts_of
+from gateway.calls.redis_feed import RedisFeed
 from gateway.calls.redis_journal import RedisJournal, encoded_event
 from gateway.calls.scripts import CLAIM, PUT
 from gateway.calls.spare_copies import Held, SpareCopies
@@ -64,6 +66,7 @@ class RedisStore:
         self._claimed = Once()
         self._swept_at_s = float("-inf")
         self.recorded: Callable[[Call], Awaitable[bool]] = unrecorded
+        self.feed = RedisFeed(link, keys, worker_id)
         self.copies = SpareCopies(link, keys, worker_id=worker_id, now=now)
 
     @property
@@ -143,16 +146,9 @@ class RedisStore:
             held.journal.append(event)
             self.copies.touch(call_sid)
             return
-        key = self._keys.journal(call_sid)
+        self.feed.append(call_sid, event)
         try:
-            await self._link.batch(
-                [
-                    Command("XADD", (key, "MAXLEN", "~", Journal.LIMIT_EVENTS, "*", "event", encoded_event(event))),
-                    # Only where there is no time yet: a word that comes after the call's end must not keep it.
-                    Command("EXPIRE", (key, LIVE_TTL_S, "NX")),
-                ],
-                op="note",
-            )
+            await self._link.batch(self._keys.told(call_sid, encoded_event(event)), op="note")
         except RedisUnavailable:
             pass  # it is for those who watch, and nobody waits for it
 
@@ -203,7 +199,8 @@ class RedisStore:
     async def attend(
         self, call: Call, snapshot: Callable[[], Snapshot | None], lost: Callable[[], None]
     ) -> AsyncGenerator[Attended]:
-        held = Held(call, snapshot, lost, is_forgotten=call.revision == 0)
+        journal = Journal(listener(self.feed, call.call_sid))
+        held = Held(call, snapshot, lost, journal, is_forgotten=call.revision == 0)
         if call.talk is not None:
             held.written = Written({item.id: item for item in call.talk.items})
         async with self.copies.holding(held) as touch:

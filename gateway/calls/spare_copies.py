@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.calls.call import Call, CallState, EndReason
-from gateway.calls.journal import Journal
+from gateway.calls.journal import JOURNAL_LIMIT_EVENTS, Journal
 from gateway.calls.keys import ENDED_TTL_S, LIVE_TTL_S, Keys
 from gateway.calls.record import facts_of
 from gateway.calls.redis_journal import encoded_event
@@ -288,7 +288,7 @@ class SpareCopies:
         ttl_s = LIVE_TTL_S if call.is_live else ENDED_TTL_S
         args: list[Word] = [
             call.generation, self._worker_id, held.stream, int(held.is_forgotten), call.state.value, facts_of(call),
-            ttl_s * 1000, Journal.LIMIT_EVENTS, len(change.gone), *change.gone, len(change.set), *change.set,
+            ttl_s * 1000, JOURNAL_LIMIT_EVENTS, len(change.gone), *change.gone, len(change.set), *change.set,
             *(encoded_event(event) for event in events),
         ]  # fmt: skip
         keys = (self._keys.call(call.call_sid), self._keys.journal(call.call_sid))

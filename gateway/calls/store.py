@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.calls.call import Call, CallState, EndReason
+from gateway.calls.feed import Feed, LocalFeed, listener
 from gateway.calls.journal import LAST_EVENT, Journal, JournalEvent, Reading
 from gateway.errors import TokenRefused
 from pipeline.snapshot import Snapshot
@@ -56,6 +58,11 @@ class CallStore(Protocol):
     recorded: Callable[[Call], Awaitable[bool]]
     """Asked of every call that has ended, before it is let go of: whether its record is safe. Until it is, the call
     is asked about again."""
+
+    @property
+    def feed(self) -> Feed:
+        """What happens in all of them."""
+        ...
 
     @property
     def here(self) -> int:
@@ -153,7 +160,8 @@ class _Ticket:
 class MemoryStore:
     """The calls of one process, in its memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, feed: Feed | None = None) -> None:
+        self._feed = feed or LocalFeed("", time.time)
         self.recorded: Callable[[Call], Awaitable[bool]] = unrecorded
         self._calls: dict[str, Call] = {}
         self._journals: dict[str, Journal] = {}
@@ -164,6 +172,10 @@ class MemoryStore:
         self._swept_at_s = float("-inf")
 
     @property
+    def feed(self) -> Feed:
+        return self._feed
+
+    @property
     def here(self) -> int:
         return len(self._calls) - len(self._ended)
 
@@ -171,7 +183,7 @@ class MemoryStore:
         if call.call_sid in self._calls:
             raise KeyError(f"{call.call_sid} is open already")
         self._calls[call.call_sid] = call
-        self._journals[call.call_sid] = Journal()
+        self._journals[call.call_sid] = Journal(listener(self._feed, call.call_sid))
         opened, self._opened = self._opened, asyncio.Event()
         opened.set()
 

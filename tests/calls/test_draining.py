@@ -6,6 +6,7 @@ The gateway is a process of its own here, because signals are the process's.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -28,6 +29,8 @@ WORDS = words_in(None)
 ALL_BUSY = f"{WORDS.all_busy} {WORDS.try_later}"
 
 pytestmark = pytest.mark.anyio
+
+TOKEN = "watch"
 
 AGENT_FILE = """
 name = "brief"
@@ -60,6 +63,13 @@ class Child:
         async with asyncio.timeout(LIMIT_S):
             return await PhoneCall(call_setup(self.url, *steps), listener=listen).run()
 
+    async def watched(self) -> list[str]:
+        """What happens in all calls, by name, until the gateway lets go."""
+        headers, query = {"Authorization": f"Bearer {TOKEN}"}, {"follow": "1"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.get(f"{self.url}/v1/events", params=query) as response:
+                return [json.loads(line)["event"] async for line in response.content]
+
     async def readiness(self) -> int:
         """What `/readyz` answers; 0 if nobody does."""
         try:
@@ -88,7 +98,7 @@ async def child(folder: Path) -> AsyncGenerator[Child, None]:
     agent_file, log_file = folder / "brief.toml", folder / "gateway.log"
     agent_file.write_text(AGENT_FILE)
     settings = environ_for(port) | {"SWITCHBOARD_AGENT": str(agent_file)}
-    settings |= {f"SWITCHBOARD_{kind}": "stub" for kind in ("STT", "LLM", "TTS")}
+    settings |= {f"SWITCHBOARD_{kind}": "stub" for kind in ("STT", "LLM", "TTS")} | {"SWITCHBOARD_TOKEN": TOKEN}
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.cli.main", "serve", "--env-file", os.devnull),
@@ -128,6 +138,20 @@ async def test_told_to_stop_it_turns_new_callers_away_and_leaves_when_the_last_c
     assert result.end_reason is EndReason.CALLER_HUNG_UP
     assert result.complaints == ()
     assert exit_code == 0
+
+
+async def test_who_watches_sees_the_last_call_end_and_keeps_nobody_from_leaving(tmp_path: Path) -> None:
+    async with child(tmp_path) as gateway, asyncio.TaskGroup() as tasks:
+        heard = asyncio.Event()
+        watching = tasks.create_task(gateway.watched())
+        live = tasks.create_task(gateway.call(Wait(1_000), HangUp(), heard=heard))
+        await heard.wait()
+        gateway.process.send_signal(signal.SIGTERM)
+        await live
+        assert await gateway.left_within(LEAVE_LIMIT_S) == 0
+    told = watching.result()
+    assert told[0] == "call.started"
+    assert "call.ended" in told
 
 
 async def test_told_twice_it_does_not_wait_for_calls(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from twilio.request_validator import RequestValidator
 
-from gateway import control, voice
+from gateway import control, control_events, voice
 from gateway.auth import SignatureCheck
 from gateway.calls.admission import Admission, Limits
 from gateway.calls.call import Call
@@ -85,7 +86,10 @@ class House:
             ),
             on_completed=self.completed.append,
         )
-        self.client = TestClient(Starlette(routes=[*voice.routes(self.desk), *control.routes(self.desk)]))
+        self.leaving = asyncio.Event()
+        watching = control_events.routes(self.desk, self.leaving)
+        routes = [*voice.routes(self.desk), *control.routes(self.desk), *watching]
+        self.client = TestClient(Starlette(routes=routes))
 
     def post(self, target: str, form: Mapping[str, str], **headers: str) -> httpx2.Response:
         """Posts a form to a target (path and query, or a URL of ours), signed unless headers say otherwise."""

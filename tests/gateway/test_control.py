@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gateway import control
+from gateway import control, control_events
 from gateway.calls.call import EndReason
 from gateway.credentials.credential import Scope
 from gateway.credentials.throttle import CLIENTS_BEHIND_A_PROXY, MOST_FAILURES
@@ -37,10 +35,6 @@ def error(response: httpx2.Response) -> dict[str, Any]:
     assert list(body) == ["error"]
     assert set(body["error"]) == {"type", "code", "message", "param"}
     return dict(body["error"])
-
-
-def lines(body: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in body.splitlines()]
 
 
 @pytest.mark.parametrize("path", ["/v1/calls", EVENTS])
@@ -85,65 +79,12 @@ async def test_ended_calls_are_listed_when_asked_for() -> None:
     assert (call["state"], call["end_reason"]) == ("ended", "completed")
 
 
-async def test_what_happened_so_far_is_told_one_object_a_line() -> None:
-    house = await house_with_a_call()
-    await house.desk.record(CALL, "later", sound=b"\x00", odd=EndReason.ERROR)
-    response = house.client.get(EVENTS, headers=BEARER)
-    assert response.headers["content-type"] == "application/x-ndjson"
-    assert [line["event"] for line in lines(response.text)] == ["call.started", "later"]
-    (later,) = lines(house.client.get(EVENTS + "?since=1", headers=BEARER).text)
-    assert later == {"event": "later", "at_s": 100.0, "sound": "AA==", "odd": "error"}
-
-
-async def test_a_call_that_ended_can_be_followed_to_its_end() -> None:
-    house = await house_with_a_call()
-    await house.desk.end_call(CALL, EndReason.COMPLETED)
-    told = lines(house.client.get(EVENTS + "?follow=1", headers=BEARER).text)
-    assert [line["event"] for line in told] == ["call.started", "call.ended"]
-
-
-async def test_a_call_can_be_followed_from_before_it_exists_to_its_end() -> None:
-    house = House()
-    transport = httpx2.ASGITransport(app=house.client.app)
-    async with asyncio.timeout(10), httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        async with asyncio.TaskGroup() as group:
-            following = group.create_task(client.get(EVENTS + "?follow=1&wait_s=5", headers=BEARER))
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert not following.done()
-            await house.desk.open_call(read_voice(VOICE))
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert not following.done()
-            await house.desk.end_call(CALL, EndReason.COMPLETED)
-    told = lines(following.result().text)
-    assert [line["event"] for line in told] == ["call.started", "call.ended"]
-
-
-@pytest.mark.parametrize("query", ["", "?wait_s=0.001"])
-async def test_a_call_nobody_knows_is_not_found(query: str) -> None:
-    response = House().client.get(EVENTS + query, headers=BEARER)
-    assert response.status_code == 404
-    assert (error(response)["code"], error(response)["param"]) == ("call_not_found", "call_sid")
-
-
-@pytest.mark.parametrize(
-    ("query", "param"),
-    [("since=-1", "since"), ("since=x", "since"), ("wait_s=61", "wait_s"), ("wait_s=inf", "wait_s")],
-)
-async def test_a_bad_number_is_refused_by_name(query: str, param: str) -> None:
-    house = await house_with_a_call()
-    response = house.client.get(f"{EVENTS}?{query}", headers=BEARER)
-    assert response.status_code == 400
-    assert error(response)["param"] == param
-    assert error(response)["message"].startswith(f"{param}: expected ")
-
-
 @pytest.mark.parametrize(("owner", "status"), [("ops", 200), ("root", 200), ("web", 403)])
 async def test_a_key_may_read_calls_if_its_scope_says_so(tmp_path: Path, owner: str, status: int) -> None:
     house = await house_with_a_call()
     door = door_with_keys(tmp_path, Clock())
-    client = TestClient(Starlette(routes=control.routes(house.desk, door)))
+    watching = control_events.routes(house.desk, house.leaving, door)
+    client = TestClient(Starlette(routes=[*control.routes(house.desk, door), *watching]))
     for path in ("/v1/calls", EVENTS):
         response = client.get(path, headers={"Authorization": f"Bearer {key_text(owner)}"})
         assert response.status_code == status

@@ -24,6 +24,7 @@ from gateway.call_records.office import Destination, RecordsOffice, outbox_of, r
 from gateway.call_records.outbox import Outbox
 from gateway.call_records.redis_outbox import RedisOutbox
 from gateway.calls.call import EndReason
+from gateway.calls.journal import JOURNAL_LIMIT_EVENTS
 from gateway.calls.redis_store import RedisStore
 from gateway.calls.store import ABANDONED_AFTER_S, CallStore, MemoryStore
 from gateway.errors import SettingsError
@@ -232,9 +233,9 @@ async def test_the_journal_of_a_call_that_streams_here_is_remembered_without_red
         async with worker.store.attend(call, lambda: None, lambda: None) as attended:
             attended.journal.append(happened("stream.started"))
             assert remembered(sid(1)) == [happened("stream.started")]
-            for number in range(attended.journal.LIMIT_EVENTS):
+            for number in range(JOURNAL_LIMIT_EVENTS):
                 attended.journal.append(happened("dtmf", number))
-            assert len(remembered(sid(1))) == attended.journal.LIMIT_EVENTS
+            assert len(remembered(sid(1))) == JOURNAL_LIMIT_EVENTS
         assert remembered_by(MemoryStore())(sid(1)) == []
 
 
