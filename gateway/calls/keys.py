@@ -30,9 +30,6 @@ WITNESS_TTL_S: Final = 3600
 FEED_TTL_S: Final = 3600
 """Of the feed, after the last event of all."""
 
-FEED_LIMIT_ENTRIES: Final = 10_000
-"""What some workers write in some minutes; each entry has what one has to tell in a quarter of a second."""
-
 WORKER_TTL_S: Final = 5
 """Of a worker that has stopped telling that it is there."""
 
@@ -49,7 +46,7 @@ class Keys:
         self.workers = f"{prefix}:workers"
         """Sorted set: ids of workers, by the Unix time of their last heartbeat."""
         self.feed = f"{prefix}:feed"
-        """Stream: what happened in all calls, capped."""
+        """Stream: what happened in all calls lately."""
 
     def told_alive(self, call_sids: Sequence[str], now_s: float) -> list[Command]:
         """What tells that these calls are alive."""
@@ -73,14 +70,6 @@ class Keys:
             Command("XADD", (key, "MAXLEN", "~", JOURNAL_LIMIT_EVENTS, "*", "event", event)),
             # Only where there is no time yet: a word that comes after the call's end must not keep it.
             Command("EXPIRE", (key, LIVE_TTL_S, "NX")),
-        ]
-
-    def fed(self, worker_id: str, first: int, events: bytes) -> list[Command]:
-        """What writes into the feed: a JSON array of a worker's events, the first of which has this number."""
-        entry = ("worker", worker_id, "first", first, "events", events)
-        return [
-            Command("XADD", (self.feed, "MAXLEN", "~", FEED_LIMIT_ENTRIES, "*", *entry)),
-            Command("EXPIRE", (self.feed, FEED_TTL_S)),
         ]
 
     def call(self, call_sid: str) -> str:

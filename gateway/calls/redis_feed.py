@@ -20,11 +20,27 @@ import msgspec
 
 from gateway.calls.feed import FEED_LIMIT_EVENTS, GAP, MOST_READ, Place
 from gateway.calls.journal import JournalEvent
-from gateway.calls.keys import Keys
+from gateway.calls.keys import FEED_TTL_S, Keys
 from gateway.errors import StoreUnavailable
 from gateway.redis.link import RedisLink, RedisUnavailable
+from gateway.redis.script import Script, Word
 
 log = logging.getLogger(__name__)
+
+KEEP_S: Final = 60.0
+"""What is older may go: reloading a page or changing the worker takes some seconds, and each call has its journal."""
+
+FEED: Final = Script(
+    "feed",
+    """
+-- KEYS: feed. ARGV: worker, number of its first event, events as a JSON array, ms to keep, ttl_ms.
+-- By Redis' own clock, which the entries have their ids from.
+local time = redis.call('TIME')
+local oldest = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[4])
+redis.call('XADD', KEYS[1], 'MINID', '~', oldest, '*', 'worker', ARGV[1], 'first', ARGV[2], 'events', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+""",
+)
 
 WRITE_EVERY_S: Final = 0.25
 LOOK_EVERY_S: Final = 0.25
@@ -70,11 +86,10 @@ class RedisFeed:
         """All there is. Raises `RedisUnavailable` with the rest kept."""
         while self._unwritten:
             told = list(islice(self._unwritten, MOST_AT_ONCE))
-            events = _encode([{"call_sid": call_sid, **event} for _, call_sid, event in told])
-            for answer in await self._link.batch(self._keys.fed(self._worker_id, told[0][0], events), op="feed"):
-                if isinstance(answer, Exception):
-                    raise answer
-            last, _, _ = told[-1]
+            events = b"[" + b",".join(_encoded(call_sid, event) for _, call_sid, event in told) + b"]"
+            (first, _, _), (last, _, _) = told[0], told[-1]
+            args: list[Word] = [self._worker_id, first, events, round(KEEP_S * 1000), FEED_TTL_S * 1000]
+            await self._link.script(FEED, [self._keys.feed], args)
             while self._unwritten and self._unwritten[0][0] <= last:  # some may have been dropped meanwhile
                 self._unwritten.popleft()
 
@@ -147,6 +162,15 @@ class _Reader:
             is_known = since is not None and since.entry_id == place and index <= since.index
             if not is_known and (seen is None or first + index > seen):
                 yield {"id": f"{place}.{index}", "worker": worker, **event}
+
+
+def _encoded(call_sid: str, event: JournalEvent) -> bytes:
+    """Of an event that is no JSON, that there was one: it must not keep all others from being told."""
+    try:
+        return _encode({"call_sid": call_sid, **event})
+    except Exception:
+        log.exception("an event cannot be told: %s", event.get("event"), extra={"call_sid": call_sid})
+        return _encode({"call_sid": call_sid, "event": event.get("event")})
 
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

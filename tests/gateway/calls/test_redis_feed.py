@@ -14,10 +14,9 @@ import pytest
 from gateway.calls import redis_feed
 from gateway.calls.feed import GAP, Place, place_of
 from gateway.calls.keys import Keys
-from gateway.calls.redis_feed import MOST_AT_ONCE, RedisFeed
+from gateway.calls.redis_feed import FEED, MOST_AT_ONCE, RedisFeed
 from gateway.errors import StoreUnavailable
 from gateway.redis.link import OPEN_S, RedisLink, RedisUnavailable
-from gateway.redis.script import Command
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -106,8 +105,8 @@ async def test_what_comes_twice_is_shown_once() -> None:
     async with deployment() as here:
         one, link = here.worker("one"), here.link()
         await tell(one, 1, 2)
-        again = KEYS.fed("one", 1, b'[{"call_sid":"CA1","event":"e","n":1},{"call_sid":"CA1","event":"e","n":2}]')
-        await link.batch(again)
+        again = b'[{"call_sid":"CA1","event":"e","n":1},{"call_sid":"CA1","event":"e","n":2}]'
+        await link.script(FEED, [KEYS.feed], ["one", 1, again, 60_000, 60_000])
         await tell(one, 3)
         events = await one.read()
         assert shown(events) == [("one", 1), ("one", 2), ("one", 3)]
@@ -169,11 +168,23 @@ async def test_many_events_make_several_entries_that_are_read_in_steps(monkeypat
             assert [(await anext(events))["n"] for _ in range(5 * MOST_AT_ONCE)] == list(range(5 * MOST_AT_ONCE))
 
 
-async def test_the_stream_is_capped_and_expires() -> None:
+async def test_what_is_old_goes_and_all_of_it_after_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     async with deployment() as here:
         one, link = here.worker("one"), here.link()
+        for _ in range(300):
+            await tell(one, 1)
+        assert await link.run("XLEN", KEYS.feed, op="test") == 300
+        assert 3590 < await link.run("TTL", KEYS.feed, op="test") <= 3600
+        monkeypatch.setattr(redis_feed, "KEEP_S", 0.0)
         await tell(one, 1)
-        assert 0 < await link.run("TTL", KEYS.feed, op="test") <= 3600
-        add, _ = KEYS.fed("one", 2, b"[]")
-        assert isinstance(add, Command)
-        assert add.args[1:4] == ("MAXLEN", "~", 10_000)
+        # Redis lets go of whole nodes, of a hundred entries at most.
+        assert await link.run("XLEN", KEYS.feed, op="test") <= 101
+
+
+async def test_an_event_that_is_no_json_does_not_keep_others_from_being_told() -> None:
+    async with deployment() as here:
+        one = here.worker("one")
+        one.append("CA1", {"event": "odd", "text": "\ud800"})
+        await tell(one, 1)
+        odd, rest = await one.read()
+        assert (odd["event"], "text" in odd, rest["n"]) == ("odd", False, 1)
