@@ -28,7 +28,7 @@ from gateway.redis.script import Script, Word
 log = logging.getLogger(__name__)
 
 KEEP_S: Final = 60.0
-"""What is older may go: reloading a page or changing the worker takes some seconds, and each call has its journal."""
+"""What is older may go: reloading a page or changing the worker takes seconds, and each call has its journal."""
 
 FEED: Final = Script(
     "feed",
