@@ -210,8 +210,10 @@ class Caller:
         match step:
             case Listen(quiet_ms=quiet_ms, patience_ms=patience_ms):
                 has_spoken = self.ear.onsets > self._onsets_before or heard_ms >= STILL_SPEAKING_MS
-                is_due = has_spoken and self.ear.quiet_ms(now_ms) >= quiet_ms
-                if self.ear.is_hearing and waited_ms < LONG_WINDED * patience_ms:
+                is_quiet = self.ear.quiet_ms(now_ms) >= quiet_ms
+                is_due = has_spoken and is_quiet
+                is_spoken_to = self.ear.is_hearing or (has_spoken and not is_quiet)
+                if is_spoken_to and waited_ms < LONG_WINDED * patience_ms:
                     return is_due
             case BargeIn(after_ms=after_ms, patience_ms=patience_ms):
                 is_due = self.ear.is_hearing and heard_ms >= after_ms

@@ -72,9 +72,10 @@ def test_patience_ends_and_is_told() -> None:
     assert acts[:3] == [(100, LosePatience(100)), (160, LosePatience(60)), (160, StartSpeaking("hey", 160))]
 
 
-def test_who_listens_to_a_long_answer_does_not_lose_patience() -> None:
-    steps: list[Step] = [Listen(quiet_ms=200, patience_ms=1_000), HangUp()]
-    assert talk(Caller(steps), "-" * 10 + "L" * 150) == [(160 * 20 + 200, PutDown())]
+@pytest.mark.parametrize("quiet_ms", [200, 700])
+def test_who_listens_to_a_long_answer_does_not_lose_patience(quiet_ms: int) -> None:
+    steps: list[Step] = [Listen(quiet_ms=quiet_ms, patience_ms=1_000), HangUp()]
+    assert talk(Caller(steps), "-" * 10 + "L" * 150) == [(160 * 20 + quiet_ms, PutDown())]
 
 
 def test_an_agent_who_never_ends_is_borne_four_times_as_long() -> None:
